@@ -1,0 +1,1 @@
+"""Pure decisions: records and a clock in, plans out."""

@@ -1,0 +1,83 @@
+"""What a vector store must do: a few verbs, each on one (namespace, tier)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_mgr.protocols import Vectors
+from memory_mgr.types import MemoryEntry, MemoryType, Namespace
+
+SCHEMA_VERSION = 1
+"""Raised when the way entries are written changes; stores with a higher one are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpace:
+    """Which embedder wrote the vectors; stored with each collection and compared when it is opened."""
+
+    embedder: str
+    dimensions: int
+
+
+class VectorStore(Protocol):
+    """Keeps entries with their vectors. Thread-safe; every verb may raise `StoreError`."""
+
+    def upsert(
+        self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors
+    ) -> None:
+        """Write `entries` with `vectors` of shape (len(entries), dimensions); same ids are replaced.
+
+        The collection is created on first use. All of one call or, after a crash, a prefix of it is stored.
+        """
+        ...
+
+    def update(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry]) -> None:
+        """Rewrite all but the vectors of entries that are there; unknown ids are ignored."""
+        ...
+
+    def get(self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]) -> list[MemoryEntry]:
+        """The entries with these ids, in the order of `ids`; missing ones are left out."""
+        ...
+
+    def vectors(
+        self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """The vectors of these ids; missing ones are left out."""
+        ...
+
+    def query(
+        self, namespace: Namespace, tier: MemoryType, vector: NDArray[np.float32], top_k: int
+    ) -> list[tuple[str, float]]:
+        """Up to `top_k` (id, cosine similarity in [-1, 1]) pairs, best first; [] if there is no collection."""
+        ...
+
+    def delete(self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]) -> None:
+        """Remove these ids; missing ones are ignored."""
+        ...
+
+    def count(self, namespace: Namespace, tier: MemoryType) -> int:
+        """Entries of one tier, 0 if there is no collection."""
+        ...
+
+    def scan(
+        self, namespace: Namespace, tier: MemoryType, *, with_vectors: bool, batch: int = 1000
+    ) -> Iterator[tuple[list[MemoryEntry], Vectors | None]]:
+        """All entries in batches, in no particular order, with vectors of shape (n, dimensions) if asked."""
+        ...
+
+    def drop(self, namespace: Namespace) -> None:
+        """Remove all tiers of a namespace; one that is not there is ignored."""
+        ...
+
+    def namespaces(self) -> list[Namespace]:
+        """Every namespace that has a collection, sorted."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections; twice does no harm."""
+        ...

@@ -1,0 +1,310 @@
+"""The SQLite index beside Chroma: one file per namespace, never the truth, rebuilt from Chroma when in doubt.
+
+It answers what Chroma answers slowly or not at all: filters, neighbours, words, exact similarity of any few
+entries, and order of time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_mgr.policy.lexical import FTS_COLUMNS, index_columns
+from memory_mgr.stores.catalog_file import CatalogFile
+from memory_mgr.stores.codec import decode_entry, encode_entry
+from memory_mgr.stores.filters import flatten
+from memory_mgr.stores.selection import Selection
+from memory_mgr.types import MemoryEntry, MemoryType
+
+_WINDOW = 3
+"""Earlier entries of the stream that are read to build the context columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An entry as its neighbourhood sees it.
+
+    Attributes:
+        rowid: In the catalog.
+        speaker: Who said it.
+        content: What was said.
+        timestamp: Epoch seconds.
+    """
+
+    rowid: int
+    speaker: str | None
+    content: str
+    timestamp: float
+
+
+class Catalog(CatalogFile):
+    """The index of one namespace: what was written is found again. Thread-safe."""
+
+    def apply(
+        self,
+        entries: Sequence[MemoryEntry] = (),
+        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32] | None = None,
+        removed: Sequence[str] = (),
+    ) -> None:
+        """Make the catalog say what Chroma now says, in one transaction.
+
+        Args:
+            entries: Written entries.
+            vectors: Their vectors; None keeps those that are there.
+            removed: Ids that are gone.
+        """
+        with self.transaction():
+            stale = self._remove(removed)
+            for position, entry in enumerate(entries):
+                stale |= self._put(entry, None if vectors is None else vectors[position])
+            self._index(stale)
+            done = [*removed, *(entry.id for entry in entries)]
+            self.db.executemany("DELETE FROM pending WHERE id = ?", ((i,) for i in done))
+
+    def _put(self, entry: MemoryEntry, vector: NDArray[np.float32] | None) -> set[int]:
+        """Write one row; the rows whose words must be indexed again."""
+        old = self.db.execute(
+            "SELECT rowid, tier, source, ts, seq, speaker, content FROM entries WHERE id = ?", (entry.id,)
+        ).fetchone()
+        stream = (entry.memory_type.value, entry.source, entry.timestamp.timestamp(), entry.sequence)
+        unchanged = old is not None and old[1:] == (*stream, entry.speaker, entry.content)
+        stale = set() if unchanged or old is None else self._following(*old[1:5])
+        rowid = self._upsert(entry, stream, vector)
+        self.db.execute("DELETE FROM attributes WHERE entry = ?", (rowid,))
+        self.db.executemany(
+            "INSERT OR IGNORE INTO attributes VALUES (?, ?, ?, ?)",
+            ((key, kind, value, rowid) for key, kind, value in flatten(entry.metadata)),
+        )
+        return stale if unchanged else stale | {rowid} | self._following(*stream)
+
+    def _upsert(
+        self, entry: MemoryEntry, stream: tuple[object, ...], vector: NDArray[np.float32] | None
+    ) -> int:
+        blob, scale = (None, None) if vector is None else quantized(vector)
+        row = self.db.execute(
+            "INSERT INTO entries (id, tier, source, ts, seq, speaker, importance, expires, superseded_by, pinned,"
+            " kind, content, record, vector, scale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET tier = excluded.tier, source = excluded.source, ts = excluded.ts,"
+            " seq = excluded.seq, speaker = excluded.speaker, importance = excluded.importance,"
+            " expires = excluded.expires, superseded_by = excluded.superseded_by, pinned = excluded.pinned,"
+            " kind = excluded.kind, content = excluded.content, record = excluded.record,"
+            " vector = coalesce(excluded.vector, vector), scale = coalesce(excluded.scale, scale) RETURNING rowid",
+            (
+                entry.id,
+                *stream,
+                entry.speaker,
+                entry.importance_score,
+                entry.expires_at.timestamp() if entry.expires_at else None,
+                entry.superseded_by,
+                entry.pinned,
+                entry.kind,
+                entry.content,
+                entry_record(entry),
+                blob,
+                scale,
+            ),
+        ).fetchone()
+        return int(row[0])
+
+    def _remove(self, ids: Sequence[str]) -> set[int]:
+        stale: set[int] = set()
+        for memory_id in ids:
+            row = self.db.execute(
+                "SELECT rowid, tier, source, ts, seq FROM entries WHERE id = ?", (memory_id,)
+            ).fetchone()
+            if row is None:
+                continue
+            stale |= self._following(*row[1:])
+            self.db.execute("DELETE FROM words WHERE rowid = ?", row[:1])
+            self.db.execute("DELETE FROM attributes WHERE entry = ?", row[:1])
+            self.db.execute("DELETE FROM entries WHERE rowid = ?", row[:1])
+            stale.discard(row[0])
+        return stale
+
+    def _following(self, tier: str, source: str | None, ts: float, seq: int) -> set[int]:
+        """The rows whose context columns show this place of the stream."""
+        if source is None:
+            return set()
+        return {
+            row[0]
+            for row in self.db.execute(
+                "SELECT rowid FROM entries WHERE tier = ? AND source = ? AND (ts, seq) > (?, ?)"
+                " ORDER BY ts, seq LIMIT ?",
+                (tier, source, ts, seq, _WINDOW),
+            )
+        }
+
+    def _index(self, rowids: Iterable[int]) -> None:
+        for rowid in sorted(rowids):
+            row = self.db.execute(
+                "SELECT speaker, content, tier, source, ts, seq FROM entries WHERE rowid = ?", (rowid,)
+            ).fetchone()
+            if row is None:
+                continue
+            columns = index_columns(_said(*row[:2]), [_said(n.speaker, n.content) for n in self._before(row[2:])])
+            marks = ", ".join("?" * (1 + len(columns)))
+            names = ", ".join(("rowid", *FTS_COLUMNS))
+            self.db.execute(
+                f"INSERT OR REPLACE INTO words ({names}) VALUES ({marks})",  # noqa: S608
+                (rowid, *columns),
+            )
+
+    def _before(self, stream: tuple[Any, ...]) -> list[Neighbour]:
+        if stream[1] is None:
+            return []
+        rows = self.db.execute(
+            "SELECT rowid, speaker, content, ts FROM entries WHERE tier = ? AND source = ? AND (ts, seq) < (?, ?)"
+            " ORDER BY ts DESC, seq DESC LIMIT ?",
+            (*stream, _WINDOW),
+        )
+        return [Neighbour(*row) for row in rows]
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def words_matching(
+        self, match: str, selection: Selection, weights: Sequence[float], limit: int
+    ) -> list[tuple[int, float]]:
+        """The best (rowid, BM25) for an FTS5 expression, higher is better, best first.
+
+        Args:
+            match: An FTS5 expression made by `policy.lexical`, never raw user text.
+            selection: What may be found.
+            weights: One per column of the word index.
+            limit: How many at most.
+        """
+        condition, parameters = selection.where()
+        marks = ", ".join("?" * len(weights))
+        rows = self.all_rows(
+            f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"  # noqa: S608
+            f" JOIN entries ON entries.rowid = words.rowid WHERE words MATCH ? AND {condition}"
+            " ORDER BY score DESC LIMIT ?",
+            [*weights, match, *parameters, limit],
+        )
+        return [(int(rowid), float(score)) for rowid, score in rows]
+
+    def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
+        """In how many entries each indexed term occurs; terms that do not occur are left out."""
+        rows = self.all_rows(
+            "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))", (json.dumps(terms),)
+        )
+        return {str(term): int(count) for term, count in rows}
+
+    def count(self, selection: Selection) -> int:
+        """How many entries the selection holds."""
+        condition, parameters = selection.where()
+        return int(self.all_rows(f"SELECT count(*) FROM entries WHERE {condition}", parameters)[0][0])  # noqa: S608
+
+    def tier_counts(self) -> dict[MemoryType, int]:
+        """All entries by tier, hidden ones too."""
+        rows = dict(self.all_rows("SELECT tier, count(*) FROM entries GROUP BY tier"))
+        return {tier: int(rows.get(tier.value, 0)) for tier in MemoryType}
+
+    def hidden_count(self, tiers: Sequence[MemoryType]) -> int:
+        """Entries that are superseded or may expire."""
+        return int(
+            self.all_rows(
+                "SELECT count(*) FROM entries WHERE (superseded_by IS NOT NULL OR expires IS NOT NULL)"
+                " AND tier IN (SELECT value FROM json_each(?))",
+                (json.dumps(tiers),),
+            )[0][0]
+        )
+
+    def rowids(self, selection: Selection, ids: Sequence[str] | None = None) -> dict[str, int]:
+        """Rows of the selection by id, only those among `ids` if given."""
+        condition, parameters = selection.where()
+        if ids is not None:
+            condition += " AND id IN (SELECT value FROM json_each(?))"
+            parameters.append(json.dumps(list(ids)))
+        return dict(self.all_rows(f"SELECT id, rowid FROM entries WHERE {condition}", parameters))  # noqa: S608
+
+    def exact(self, query: NDArray[np.float32], selection: Selection, top_k: int) -> list[tuple[int, float]]:
+        """The `top_k` nearest of the selection as (rowid, cosine), every vector compared."""
+        condition, parameters = selection.where()
+        rows = self.all_rows(
+            f"SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL AND {condition}",  # noqa: S608
+            parameters,
+        )
+        scores = _cosines(query, rows)
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        return [(int(rows[i][0]), float(scores[i])) for i in best]
+
+    def similarities(self, query: NDArray[np.float32], rowids: Sequence[int]) -> dict[int, float]:
+        """Cosine of the query with each of these rows."""
+        rows = self.all_rows(
+            "SELECT rowid, vector, scale FROM entries"
+            " WHERE rowid IN (SELECT value FROM json_each(?)) AND vector IS NOT NULL",
+            (json.dumps(list(rowids)),),
+        )
+        return {int(row[0]): float(score) for row, score in zip(rows, _cosines(query, rows), strict=True)}
+
+    def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
+        """Whole entries by row."""
+        rows = self.all_rows(
+            f"SELECT rowid, {_ENTRY} FROM entries WHERE rowid IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps(list(rowids)),),
+        )
+        return {row[0]: self._entry(row[1:]) for row in rows}
+
+    def by_ids(self, ids: Sequence[str]) -> list[MemoryEntry]:
+        """Whole entries in the order of `ids`, hidden ones too; missing ones are left out."""
+        rows = self.all_rows(
+            f"SELECT id, {_ENTRY} FROM entries WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps(list(ids)),),
+        )
+        found = {row[0]: self._entry(row[1:]) for row in rows}
+        return [found[i] for i in dict.fromkeys(ids) if i in found]
+
+    def listed(
+        self, selection: Selection, *, limit: int | None, offset: int = 0, newest_first: bool = False
+    ) -> list[MemoryEntry]:
+        """Entries of the selection in order of time."""
+        condition, parameters = selection.where()
+        direction = "DESC" if newest_first else "ASC"
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE {condition}"  # noqa: S608
+            f" ORDER BY ts {direction}, seq {direction} LIMIT ? OFFSET ?",
+            [*parameters, -1 if limit is None else limit, offset],
+        )
+        return [self._entry(row) for row in rows]
+
+    def last_sequence(self) -> int:
+        """The highest sequence in the namespace, 0 if there is none."""
+        return int(self.all_rows("SELECT coalesce(max(seq), 0) FROM entries")[0][0])
+
+    def touch(self, accesses: dict[int, int], moment: float) -> None:
+        """Add to the access counts of rows; `moment` in epoch seconds."""
+        with self.transaction():
+            self.db.executemany(
+                "UPDATE entries SET accesses = accesses + ?, accessed = ? WHERE rowid = ?",
+                ((times, moment, rowid) for rowid, times in accesses.items()),
+            )
+
+    def _entry(self, row: tuple[Any, ...]) -> MemoryEntry:
+        tier, content, record = row
+        return decode_entry(content, record, self.namespace, MemoryType(tier))
+
+
+_ENTRY = "tier, content, record"
+
+
+def quantized(vector: NDArray[np.float32]) -> tuple[bytes, float]:
+    """A unit vector as int8 with its scale: a quarter of the bytes at an error of cosine below .001."""
+    scale = float(np.abs(vector).max()) / 127 or 1.0
+    return np.rint(vector / scale).astype(np.int8).tobytes(), scale
+
+
+def _cosines(query: NDArray[np.float32], rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float32]:
+    if not rows:
+        return np.empty(0, np.float32)
+    stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1)
+    scales = np.fromiter((row[2] for row in rows), np.float32, len(rows))
+    return (stored.astype(np.float32) @ query) * scales
+
+
+def _said(speaker: str | None, content: str) -> str:
+    return f"{speaker}: {content}" if speaker else content

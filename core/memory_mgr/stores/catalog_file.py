@@ -1,0 +1,122 @@
+"""The catalog's file: connection, tables, transactions, and the note of what is being written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from memory_mgr.policy.lexical import FTS_COLUMNS, FTS_TOKENIZER
+from memory_mgr.types import Namespace
+
+CATALOG_VERSION = 1
+"""Raised when the tables change; a catalog with another one is thrown away and rebuilt."""
+
+_SCHEMA = f"""
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE entries (
+    rowid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, tier TEXT NOT NULL, source TEXT, speaker TEXT,
+    ts REAL NOT NULL, seq INTEGER NOT NULL, importance REAL NOT NULL, expires REAL, superseded_by TEXT,
+    pinned INTEGER NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL, record TEXT NOT NULL,
+    vector BLOB, scale REAL, accesses INTEGER NOT NULL DEFAULT 0, accessed REAL
+);
+CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq);
+CREATE INDEX entries_by_time ON entries (tier, ts, seq);
+CREATE INDEX entries_hidden ON entries (tier) WHERE superseded_by IS NOT NULL OR expires IS NOT NULL;
+CREATE TABLE attributes (
+    key TEXT NOT NULL, type TEXT NOT NULL, value, entry INTEGER NOT NULL, PRIMARY KEY (key, type, value, entry)
+) WITHOUT ROWID;
+CREATE INDEX attributes_by_entry ON attributes (entry);
+CREATE TABLE pending (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE VIRTUAL TABLE words USING fts5({", ".join(FTS_COLUMNS)}, tokenize = "{FTS_TOKENIZER}");
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);
+"""
+
+
+class CatalogFile:
+    """One SQLite file that indexes one namespace. Thread-safe.
+
+    Args:
+        path: Its file; None keeps it in memory.
+        namespace: Whose entries it holds.
+
+    Raises:
+        sqlite3.DatabaseError: The file is damaged or of another version; the caller rebuilds it.
+    """
+
+    def __init__(self, path: Path | None, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self._lock = threading.RLock()
+        self.db = sqlite3.connect(
+            path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30, cached_statements=256
+        )
+        try:
+            self._prepare()
+        except BaseException:
+            self.db.close()
+            raise
+
+    def _prepare(self) -> None:
+        self.db.execute("PRAGMA journal_mode = WAL")
+        # NORMAL survives a killed process; what a power cut takes is found by comparing counts with Chroma.
+        self.db.execute("PRAGMA synchronous = NORMAL")
+        self.db.execute("PRAGMA temp_store = MEMORY")
+        with self.transaction():
+            fresh = not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+            if fresh:
+                self._create()
+        version = self.meta("version")
+        if version != str(CATALOG_VERSION) or self.meta("namespace") != json.dumps(self.namespace):
+            raise sqlite3.DatabaseError(f"catalog is of version {version}, this is {CATALOG_VERSION}")
+
+    def _create(self) -> None:
+        for statement in _SCHEMA.strip().split(";\n"):
+            self.db.execute(statement)
+        self.set_meta("version", str(CATALOG_VERSION))
+        self.set_meta("namespace", json.dumps(self.namespace))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            if self.db.in_transaction:
+                yield
+                return
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+
+    def all_rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self.db.execute(sql, parameters).fetchall()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self.db.close()
+
+    def meta(self, key: str) -> str | None:
+        """A remembered setting of this catalog."""
+        row = self.all_rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(row[0][0]) if row else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Remember a setting of this catalog."""
+        with self.transaction():
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def mark(self, ids: Iterable[str]) -> None:
+        """Note that these entries are about to change in Chroma; `apply` takes the note back."""
+        with self.transaction():
+            self.db.executemany("INSERT OR IGNORE INTO pending VALUES (?)", ((i,) for i in ids))
+
+    def pending(self) -> list[str]:
+        """Entries whose change in Chroma was begun and never reported done."""
+        return [row[0] for row in self.all_rows("SELECT id FROM pending")]

@@ -1,0 +1,49 @@
+"""Which entries of a namespace a read may see, as SQL over the catalog's `entries`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from memory_mgr.stores.filters import Filter, to_sql
+from memory_mgr.types import MemoryType
+
+ALL_TIERS = tuple(MemoryType)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Tiers, filter and visibility.
+
+    Attributes:
+        tiers: At least one.
+        now: Entries that expired by then are hidden.
+        filter: A parsed filter, None = everything.
+        hidden: Show superseded and expired entries too.
+    """
+
+    tiers: tuple[MemoryType, ...]
+    now: datetime
+    filter: Filter | None = None
+    hidden: bool = False
+
+    def where(self) -> tuple[str, list[object]]:
+        """A condition over `entries` and its parameters."""
+        clauses, parameters = self._tier_clause()
+        if not self.hidden:
+            clauses.append("superseded_by IS NULL AND (expires IS NULL OR expires > ?)")
+            parameters.append(self.now.timestamp())
+        if self.filter is not None:
+            condition, values = to_sql(self.filter)
+            clauses.append(f"({condition})")
+            parameters.extend(values)
+        return " AND ".join(clauses), parameters
+
+    def _tier_clause(self) -> tuple[list[str], list[object]]:
+        marks = ",".join("?" * len(self.tiers))
+        return [f"entries.tier IN ({marks})"], [tier.value for tier in self.tiers]
+
+    def narrowed(self, tiers: Sequence[MemoryType]) -> Selection:
+        """The same selection over other tiers."""
+        return Selection(tuple(tiers), self.now, self.filter, self.hidden)

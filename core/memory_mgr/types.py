@@ -1,0 +1,231 @@
+"""The values that go in and come out: tiers, entries, messages, results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+JSON: TypeAlias = None | bool | int | float | str | list[Any] | dict[str, Any]
+"""Anything the `json` module round-trips; metadata values are of this type."""
+
+Namespace: TypeAlias = tuple[str, ...]
+"""Labels that name whose memory it is, outermost first: `("acme", "user-42")`."""
+
+Filters: TypeAlias = Mapping[str, Any]
+"""A filter expression, see `memory_mgr.stores.filters`."""
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
+
+
+class MemoryType(StrEnum):
+    """The four tiers."""
+
+    SHORT_TERM = "short_term"
+    """Recent messages of each conversation, verbatim."""
+    WORKING = "working"
+    """Keyed slots and notes of the current task."""
+    LONG_TERM = "long_term"
+    """Knowledge that outlives a conversation: facts, archived turns, documents."""
+    EPISODIC = "episodic"
+    """Summaries of past spans of conversation."""
+
+
+MemoryTypes = MemoryType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryEntry:
+    """One remembered thing.
+
+    Attributes:
+        id: Unique within the namespace.
+        content: The text, verbatim.
+        memory_type: The tier that holds it.
+        namespace: Whose memory it is.
+        timestamp: When it was said or became true (aware, UTC).
+        created_at: When it was first stored (aware, UTC).
+        source: The stream it came from (a conversation, a document); neighbours share it.
+        speaker: Who said it, for messages.
+        importance_score: In [0, 1].
+        metadata: The user's own JSON object.
+        embedding: The vector, only when asked for.
+        score: Relevance in [0, 1], only on search results.
+        explain: The parts of `score`, only when asked for.
+        expires_at: When it stops being recalled (aware, UTC), None = never.
+        superseded_by: Id of the entry that replaced it, None = current.
+        pinned: Never evicted or pruned by policy.
+        derived_from: Ids of the entries this one was made of (summaries, merges).
+        kind: What it is: "memory", "message", "summary", "slot", "note".
+        details: The engine's own JSON object, by kind (a message's payload, a summary's span).
+        sequence: Order of storing within the namespace; breaks ties of `timestamp`.
+        revision: Raised by one with every change; the higher one wins if a crash left two.
+    """
+
+    id: str
+    content: str
+    memory_type: MemoryType
+    namespace: Namespace
+    timestamp: datetime
+    created_at: datetime
+    source: str | None = None
+    speaker: str | None = None
+    importance_score: float = 0.5
+    metadata: dict[str, JSON] = field(default_factory=dict)
+    embedding: list[float] | None = None
+    score: float | None = None
+    explain: dict[str, float] | None = None
+    expires_at: datetime | None = None
+    superseded_by: str | None = None
+    pinned: bool = False
+    derived_from: tuple[str, ...] = ()
+    kind: str = "memory"
+    details: dict[str, JSON] = field(default_factory=dict)
+    sequence: int = 0
+    revision: int = 0
+
+    @property
+    def searchable_text(self) -> str:
+        """The text that is embedded and indexed: the content, led by its speaker if there is one."""
+        return f"{self.speaker}: {self.content}" if self.speaker else self.content
+
+    def with_changes(self, **changes: Any) -> MemoryEntry:
+        """A copy with `changes` applied."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMemory:
+    """Something to be remembered; what is left out is filled in by the engine.
+
+    Attributes:
+        content: The text; not empty.
+        metadata: Any JSON object. A string under "source" also sets `source` when that is None.
+        source: The stream it came from (a conversation id, a document name).
+        timestamp: When it was said; a naive time is taken as UTC. Default: now.
+        importance_score: In [0, 1]; default: the importance scorer's.
+        id: Default: a new UUID4. Adding the same id with the same content again changes nothing.
+        ttl_seconds: Seconds from now until it expires; > 0. Default: the tier's, else never.
+        speaker: Who said it.
+        pinned: Keep it out of eviction and pruning.
+        kind: What it is, see `MemoryEntry.kind`.
+        details: The engine's own JSON object.
+        derived_from: Ids of the entries it was made of.
+    """
+
+    content: str
+    metadata: Mapping[str, JSON] | None = None
+    source: str | None = None
+    timestamp: datetime | None = None
+    importance_score: float | None = None
+    id: str | None = None
+    ttl_seconds: float | None = None
+    speaker: str | None = None
+    pinned: bool = False
+    kind: str = "memory"
+    details: Mapping[str, JSON] | None = None
+    derived_from: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A model's request to run a tool.
+
+    Attributes:
+        id: Pairs the call with its result.
+        name: The tool.
+        arguments: Its JSON arguments.
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation.
+
+    Attributes:
+        role: "system", "user", "assistant" or "tool".
+        content: The text; may be empty only if there are tool calls or an `original`.
+        name: Who speaks, if more than the role is known.
+        id: Unique within the conversation's namespace; adding it again changes nothing.
+        timestamp: When it was said; a naive time is taken as UTC.
+        tool_calls: The calls an assistant message makes.
+        tool_call_id: The call a tool message answers.
+        metadata: Any JSON object.
+        original: The framework's own message as JSON, kept losslessly by the adapters.
+    """
+
+    role: Role
+    content: str = ""
+    name: str | None = None
+    id: str | None = None
+    timestamp: datetime | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    metadata: dict[str, JSON] = field(default_factory=dict)
+    original: dict[str, JSON] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a model is given to remember by.
+
+    Attributes:
+        text: The prompt block.
+        tokens: Exactly the tokens of `text`, by the configured counter.
+        budget_tokens: What it had to fit in.
+        entries: The entries whose content is in `text`, in the order they appear.
+        messages: The recent turns that are in `text`, as messages.
+        sections: Tokens by section.
+        explain: Why entries are in or out, by id; only when asked for.
+    """
+
+    text: str
+    tokens: int
+    budget_tokens: int
+    entries: tuple[MemoryEntry, ...] = ()
+    messages: tuple[Message, ...] = ()
+    sections: dict[str, int] = field(default_factory=dict)
+    explain: dict[str, str] | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """What a namespace holds.
+
+    Attributes:
+        namespace: Whose memory it is.
+        counts: Entries by tier.
+        superseded: Entries kept as history.
+        expired: Entries past their time that were not swept yet.
+        bytes_on_disk: Of the whole store, None when it is on a server.
+        embedder: Name of the embedder.
+        dimensions: Length of its vectors.
+    """
+
+    namespace: Namespace
+    counts: dict[MemoryType, int]
+    superseded: int
+    expired: int
+    bytes_on_disk: int | None
+    embedder: str
+    dimensions: int
+
+    @property
+    def total(self) -> int:
+        """Entries in all tiers."""
+        return sum(self.counts.values())
+
+
+def utc(moment: datetime) -> datetime:
+    """`moment` in UTC; a naive one is taken to be UTC already."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,1 @@
+"""LangChain adapters of memory-mgr."""
