@@ -66,6 +66,12 @@ class Catalog(CatalogFile):
             done = [*removed, *(entry.id for entry in entries)]
             self.db.executemany("DELETE FROM pending WHERE id = ?", ((i,) for i in done))
 
+    def clear(self) -> None:
+        """Forget all rows."""
+        with self.transaction():
+            for table in ("entries", "attributes", "words", "pending"):
+                self.db.execute(f"DELETE FROM {table}")  # noqa: S608
+
     def _put(self, entry: MemoryEntry, vector: NDArray[np.float32] | None) -> set[int]:
         """Write one row; the rows whose words must be indexed again."""
         old = self.db.execute(
@@ -276,12 +282,12 @@ class Catalog(CatalogFile):
         """The highest sequence in the namespace, 0 if there is none."""
         return int(self.all_rows("SELECT coalesce(max(seq), 0) FROM entries")[0][0])
 
-    def touch(self, accesses: dict[int, int], moment: float) -> None:
-        """Add to the access counts of rows; `moment` in epoch seconds."""
+    def touch(self, accesses: dict[str, int], moment: float) -> None:
+        """Add to the access counts of entries; `moment` in epoch seconds."""
         with self.transaction():
             self.db.executemany(
-                "UPDATE entries SET accesses = accesses + ?, accessed = ? WHERE rowid = ?",
-                ((times, moment, rowid) for rowid, times in accesses.items()),
+                "UPDATE entries SET accesses = accesses + ?, accessed = ? WHERE id = ?",
+                ((times, moment, memory_id) for memory_id, times in accesses.items()),
             )
 
     def _entry(self, row: tuple[Any, ...]) -> MemoryEntry:

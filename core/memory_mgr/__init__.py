@@ -1,0 +1,102 @@
+"""Tiered memory for LLM applications: remembers the right thing inside a token budget, offline, on Chroma."""
+
+from memory_mgr.config import (
+    EpisodicConfig,
+    LongTermConfig,
+    MemoryConfig,
+    ShortTermConfig,
+    WorkingConfig,
+)
+from memory_mgr.conversation import ConversationContext
+from memory_mgr.engine.conversation import SyncConversationContext
+from memory_mgr.engine.manager import SyncMemoryManager
+from memory_mgr.errors import (
+    ConfigurationError,
+    EmbeddingError,
+    EmbeddingMismatchError,
+    ExtensionError,
+    InvalidFilterError,
+    InvalidInputError,
+    ManagerClosedError,
+    MemoryMgrError,
+    MemoryNotFoundError,
+    MissingDependencyError,
+    RerankError,
+    SchemaVersionError,
+    ScoringError,
+    StoreError,
+    StoreUnavailableError,
+    SummarizationError,
+    SyncInAsyncError,
+    UsageError,
+)
+from memory_mgr.manager import MemoryManager
+from memory_mgr.protocols import (
+    LLM,
+    Clock,
+    Embedder,
+    ImportanceScorer,
+    Redactor,
+    Reranker,
+    Summarizer,
+    TokenCounter,
+)
+from memory_mgr.types import (
+    Context,
+    MemoryEntry,
+    MemoryType,
+    MemoryTypes,
+    Message,
+    NewMemory,
+    Stats,
+    ToolCall,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LLM",
+    "Clock",
+    "ConfigurationError",
+    "Context",
+    "ConversationContext",
+    "Embedder",
+    "EmbeddingError",
+    "EmbeddingMismatchError",
+    "EpisodicConfig",
+    "ExtensionError",
+    "ImportanceScorer",
+    "InvalidFilterError",
+    "InvalidInputError",
+    "LongTermConfig",
+    "ManagerClosedError",
+    "MemoryConfig",
+    "MemoryEntry",
+    "MemoryManager",
+    "MemoryMgrError",
+    "MemoryNotFoundError",
+    "MemoryType",
+    "MemoryTypes",
+    "Message",
+    "MissingDependencyError",
+    "NewMemory",
+    "Redactor",
+    "RerankError",
+    "Reranker",
+    "SchemaVersionError",
+    "ScoringError",
+    "ShortTermConfig",
+    "Stats",
+    "StoreError",
+    "StoreUnavailableError",
+    "SummarizationError",
+    "Summarizer",
+    "SyncConversationContext",
+    "SyncInAsyncError",
+    "SyncMemoryManager",
+    "TokenCounter",
+    "ToolCall",
+    "UsageError",
+    "WorkingConfig",
+    "__version__",
+]

@@ -1,0 +1,147 @@
+"""Settings. All are frozen, bounded, and documented where they stand; nothing is read from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ValidationError as PydanticError
+
+from memory_mgr.errors import ConfigurationError
+from memory_mgr.types import Namespace
+
+IN_MEMORY = ":memory:"
+DEFAULT_PATH = Path("memory")
+
+
+class _Settings(BaseModel):
+    """Frozen; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except PydanticError as error:
+            raise ConfigurationError(_readable(type(self).__name__, error)) from error
+
+
+def _readable(name: str, error: PydanticError) -> str:
+    lines = (
+        f"{'.'.join(map(str, e['loc'])) or name}: {e['msg']} (got {e.get('input')!r:.80})" for e in error.errors()
+    )
+    return f"{name}: " + "; ".join(lines)
+
+
+class ShortTermConfig(_Settings):
+    """The window of recent messages of each conversation."""
+
+    max_messages: int = Field(40, ge=1, description="Messages kept verbatim; more are evicted by whole turns.")
+    max_tokens: int = Field(4000, ge=1, description="Tokens kept verbatim.")
+    max_age_seconds: float | None = Field(None, gt=0, description="Older messages are evicted; None = any age.")
+    evict_to: float = Field(
+        0.5, gt=0, le=1, description="Share of a limit that is left after an eviction, so that it is not due every time."
+    )
+
+
+class WorkingConfig(_Settings):
+    """Slots and notes of the current task."""
+
+    max_tokens: int = Field(1000, ge=1, description="Tokens of all slots and notes of one task; oldest notes go first.")
+    ttl_seconds: float | None = Field(None, gt=0, description="Time until a slot expires; None = when the task ends.")
+
+
+class LongTermConfig(_Settings):
+    """Knowledge that outlives a conversation."""
+
+    ttl_seconds: float | None = Field(None, gt=0, description="Time until an entry expires; None = never.")
+    quota: int | None = Field(None, ge=1, description="Entries beyond which prune() lets the least worth go.")
+
+
+class EpisodicConfig(_Settings):
+    """Summaries of past spans."""
+
+    ttl_seconds: float | None = Field(None, gt=0, description="Time until a summary expires; None = never.")
+    summary_tokens: int = Field(300, ge=16, description="Tokens of one summary.")
+
+
+class MemoryConfig(_Settings):
+    """Where memory is kept, whose it is, and how it behaves.
+
+    Exactly one place: `path` (embedded Chroma, the default, "./memory"; ":memory:" keeps nothing), `url` (a Chroma
+    server) or `client` (a ready chromadb client).
+    """
+
+    path: Path | None = Field(None, description="Folder of an embedded store, made if it is not there.")
+    url: str | None = Field(None, description="Chroma server, http://host:port or https://host.")
+    client: Any = Field(None, exclude=True, repr=False, description="A chromadb client.")
+    namespace: Namespace = Field(("default",), description="Labels that name whose memory it is, outermost first.")
+    headers: dict[str, str] = Field(default_factory=dict, repr=False, description="Sent to the server (a token).")
+    tenant: str = Field("default_tenant", description="Chroma tenant on the server.")
+    database: str = Field("default_database", description="Chroma database on the server.")
+    timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer of the server.")
+    catalog_path: Path | None = Field(
+        None, description="Folder of the SQLite index; default: beside an embedded store, in memory for a server."
+    )
+    read_only: bool = Field(False, description="Refuse writes; several processes may then read one folder.")
+    open_namespaces: int = Field(64, ge=1, description="Namespaces kept open when idle.")
+    write_batch: int = Field(1000, ge=1, le=5000, description="Entries written to Chroma together at most.")
+    embedding_cache: int = Field(10_000, ge=0, description="Texts whose vectors are remembered while running.")
+
+    short_term: ShortTermConfig = Field(default_factory=ShortTermConfig)
+    working: WorkingConfig = Field(default_factory=WorkingConfig)
+    long_term: LongTermConfig = Field(default_factory=LongTermConfig)
+    episodic: EpisodicConfig = Field(default_factory=EpisodicConfig)
+
+    embedder: Any = Field(None, exclude=True, repr=False, description="See `protocols.Embedder`; None = local MiniLM.")
+    summarizer: Any = Field(None, exclude=True, repr=False, description="See `protocols.Summarizer`.")
+    importance: Any = Field(None, exclude=True, repr=False, description="See `protocols.ImportanceScorer`.")
+    token_counter: Any = Field(None, exclude=True, repr=False, description="See `protocols.TokenCounter`.")
+    reranker: Any = Field(None, exclude=True, repr=False, description="See `protocols.Reranker`.")
+    llm: Any = Field(None, exclude=True, repr=False, description="See `protocols.LLM`; used for summaries.")
+    clock: Any = Field(None, exclude=True, repr=False, description="See `protocols.Clock`.")
+    redactor: Any = Field(None, exclude=True, repr=False, description="See `protocols.Redactor`.")
+
+    @field_validator("namespace", mode="before")
+    @classmethod
+    def _labels(cls, value: object) -> object:
+        return (str(value),) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+    @field_validator("namespace")
+    @classmethod
+    def _not_empty(cls, value: Namespace) -> Namespace:
+        if not value or any(not label.strip() for label in value):
+            raise ValueError("a namespace is one label or several, none of them empty")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_path(cls, data: Any) -> Any:
+        if isinstance(data, dict) and all(data.get(k) is None for k in ("path", "url", "client")):
+            return data | {"path": DEFAULT_PATH}
+        return data
+
+    @model_validator(mode="after")
+    def _one_place(self) -> MemoryConfig:
+        given = [name for name in ("path", "url", "client") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of path, url and client, not {' and '.join(given)}")
+        return self
+
+    @property
+    def in_memory(self) -> bool:
+        """Nothing is kept when the process ends."""
+        return str(self.path) == IN_MEMORY
+
+    @property
+    def catalogs(self) -> Path | None:
+        """The folder of the catalogs, None = they are kept in memory."""
+        if self.catalog_path is not None:
+            return self.catalog_path
+        return None if self.path is None or self.in_memory else self.path / "catalog"
+
+    def replaced(self, **changes: Any) -> MemoryConfig:
+        """The same settings with changes, checked like new ones."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(fields | changes))

@@ -1,0 +1,84 @@
+"""Group commit: what arrives while a batch is being written becomes the next batch."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Ticket(Generic[T, R]):
+    """One caller's item and, later, its result or error."""
+
+    __slots__ = ("done", "error", "item", "result")
+
+    def __init__(self, item: T) -> None:
+        self.item = item
+        self.done = False
+        self.result: R | None = None
+        self.error: BaseException | None = None
+
+
+class Coalescer(Generic[T, R]):
+    """Runs `process` on the items of many threads together; each caller gets its own result.
+
+    The first caller becomes the leader and processes what has queued up; those who come meanwhile wait for their
+    turn and mostly find their item done. No thread of its own, no delay when there is only one caller.
+
+    Args:
+        process: Given items, returns one result each, in order; an exception in place of a result is raised to
+            that caller only. If `process` raises, every caller of the batch gets the exception.
+        size: Weight of an item (entries in it).
+        limit: Greatest weight of a batch; a single heavier item is processed alone.
+    """
+
+    def __init__(
+        self, process: Callable[[list[T]], Sequence[R | BaseException]], size: Callable[[T], int], limit: int
+    ) -> None:
+        self._process = process
+        self._size = size
+        self._limit = limit
+        self._turn = threading.Lock()
+        self._queue: deque[_Ticket[T, R]] = deque()
+
+    def submit(self, item: T) -> R:
+        """Wait until `item` was processed; its result."""
+        ticket: _Ticket[T, R] = _Ticket(item)
+        self._queue.append(ticket)
+        while not ticket.done:
+            with self._turn:
+                if not ticket.done:
+                    self._lead()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.result  # type: ignore[return-value]
+
+    def _lead(self) -> None:
+        batch = self._next_batch()
+        try:
+            results = self._process([ticket.item for ticket in batch])
+            for ticket, result in zip(batch, results, strict=True):
+                if isinstance(result, BaseException):
+                    ticket.error = result
+                else:
+                    ticket.result = result
+        except BaseException as error:
+            for ticket in batch:
+                ticket.error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for ticket in batch:
+                ticket.done = True
+
+    def _next_batch(self) -> list[_Ticket[T, R]]:
+        batch, weight = [self._queue.popleft()], 0
+        weight = self._size(batch[0].item)
+        while self._queue and weight + self._size(self._queue[0].item) <= self._limit:
+            batch.append(self._queue.popleft())
+            weight += self._size(batch[-1].item)
+        return batch

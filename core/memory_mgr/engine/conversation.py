@@ -1,0 +1,179 @@
+"""One conversation: what was just said stays in the window, what leaves it is archived and summarised."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from memory_mgr.config import MemoryConfig
+from memory_mgr.engine import validation as check
+from memory_mgr.engine.messages import MESSAGE, as_message, as_new_memory, in_order, tokens_of
+from memory_mgr.engine.summarizing import Summaries
+from memory_mgr.engine.working import WorkingMemory
+from memory_mgr.errors import ConfigurationError, MemoryMgrError
+from memory_mgr.policy.eviction import Candidate, plan_eviction
+from memory_mgr.stores.filters import parse_filter
+from memory_mgr.stores.repository import Repository
+from memory_mgr.stores.selection import Selection
+from memory_mgr.types import Context, MemoryEntry, MemoryType, Message
+
+if TYPE_CHECKING:
+    from memory_mgr.engine.manager import SyncMemoryManager
+
+log = logging.getLogger(__name__)
+WINDOW = MemoryType.SHORT_TERM
+ARCHIVE = MemoryType.LONG_TERM
+
+
+class SyncConversationContext:
+    """The messages, slots and summaries of one conversation. Thread-safe.
+
+    Args:
+        conversation_id: Names it within the namespace.
+        config: Settings of a memory that this object opens and closes.
+        memory: A memory that is open already.
+        settings: As for `SyncMemoryManager`, when no `memory` is given.
+
+    Raises:
+        ConfigurationError: Both a config and a memory are given.
+    """
+
+    def __init__(
+        self,
+        conversation_id: str,
+        config: MemoryConfig | None = None,
+        *,
+        memory: SyncMemoryManager | None = None,
+        **settings: Any,
+    ) -> None:
+        if memory is not None and (config is not None or settings):
+            raise ConfigurationError("give a memory or a config, not both: the memory brings its own settings")
+        if memory is None:
+            from memory_mgr.engine.manager import SyncMemoryManager
+
+            self._owned: SyncMemoryManager | None = SyncMemoryManager(config, **settings)
+            memory = self._owned
+        else:
+            self._owned = None
+        self.conversation_id = check.checked_text(conversation_id, "conversation_id")
+        self.memory = memory
+        self._runtime = memory._runtime
+        self.working = WorkingMemory(self._runtime, memory.namespace, self.conversation_id)
+        self._summaries = Summaries(self._runtime, memory.namespace, self.conversation_id)
+
+    # --- messages ------------------------------------------------------------------------------------------
+
+    def add_message(self, message: Message) -> Message:
+        """Remember a message; returns it, with id and time, when it is stored.
+
+        Raises:
+            InvalidInputError: It cannot be stored, or its id was used for another one.
+        """
+        return self.add_messages([message])[0]
+
+    def add_messages(self, messages: Sequence[Message]) -> list[Message]:
+        """Remember messages in order; then let the window evict whole turns if it is over a limit.
+
+        Raises:
+            InvalidInputError: One cannot be stored, or its id was used for another one; nothing was written.
+        """
+        self.memory._writable()
+        counter = self._runtime.counter
+        news = [
+            check.checked_new(as_new_memory(message, self.conversation_id, counter))
+            for message in check.checked_messages(messages)
+        ]
+        check.refuse_clashes(news)
+        entries = self._runtime.writer.add(self.memory.namespace, WINDOW, news, None)
+        try:
+            self.evict()
+        except MemoryMgrError:
+            # The messages are stored; the window is over its limit until the next message tries again.
+            log.warning("evicting from conversation %r failed", self.conversation_id, exc_info=True)
+        return [as_message(entry) for entry in entries]
+
+    def window(self) -> list[Message]:
+        """The recent messages that are kept verbatim, oldest first."""
+        with self._runtime.lease(self.memory.namespace) as repository:
+            return [as_message(entry) for entry in self._entries(repository, WINDOW)]
+
+    def messages(self) -> list[Message]:
+        """Every message ever added and not deleted, oldest first, archived or not."""
+        return [as_message(entry) for entry in self.entries()]
+
+    def entries(self) -> list[MemoryEntry]:
+        """The entries of `messages`."""
+        with self._runtime.lease(self.memory.namespace) as repository:
+            return self._entries(repository, WINDOW, ARCHIVE)
+
+    def summaries(self) -> list[MemoryEntry]:
+        """The summaries that stand for what has left the window, oldest first."""
+        return self._summaries.current()
+
+    def _entries(self, repository: Repository, *tiers: MemoryType) -> list[MemoryEntry]:
+        own = Selection(tiers, self._runtime.now(), parse_filter({"source": self.conversation_id}), hidden=True)
+        entries = repository.read(lambda catalog: catalog.listed(own, limit=None))
+        return in_order([entry for entry in entries if entry.kind == MESSAGE])
+
+    # --- leaving the window --------------------------------------------------------------------------------
+
+    def evict(self) -> int:
+        """Archive the turns that are over a limit of `short_term`, then summarise them; how many messages left."""
+        with self._runtime.lease(self.memory.namespace) as repository:
+            with repository.lock:
+                entries = self._entries(repository, WINDOW)
+                leaving = plan_eviction(
+                    [_candidate(entry) for entry in entries], self._runtime.config.short_term, self._runtime.now()
+                )
+                gone = [entry for entry in entries if entry.id in leaving]
+                if gone:
+                    self._runtime.writer.move(repository, gone, ARCHIVE)
+            if gone:
+                self._summaries.extend(repository)
+            return len(gone)
+
+    # --- the whole conversation ----------------------------------------------------------------------------
+
+    def build_context(self, query: str, budget_tokens: int = 1000, **options: Any) -> Context:
+        """As `SyncMemoryManager.build_context`, for this conversation."""
+        return self.memory.build_context(query, budget_tokens, self.conversation_id, **options)
+
+    def reset(self) -> int:
+        """Empty window and working memory; what was archived stays. How many entries went."""
+        return self._remove(WINDOW, MemoryType.WORKING)
+
+    def delete(self) -> int:
+        """Delete the conversation: messages, archived ones too, slots, notes and summaries. How many entries went."""
+        return self._remove(*MemoryType)
+
+    def _remove(self, *tiers: MemoryType) -> int:
+        self.memory._writable()
+        own = Selection(tiers, self._runtime.now(), parse_filter({"source": self.conversation_id}), hidden=True)
+        with self._runtime.lease(self.memory.namespace) as repository, repository.lock:
+            entries = repository.read(lambda catalog: catalog.listed(own, limit=None))
+            if entries:
+                repository.remove(entries)
+            return len(entries)
+
+    def close(self) -> None:
+        """Close the memory if this object opened it."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> SyncConversationContext:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _candidate(entry: MemoryEntry) -> Candidate:
+    return Candidate(
+        id=entry.id,
+        role=str(entry.details.get("role")),
+        tokens=tokens_of(entry),
+        timestamp=entry.timestamp,
+        importance=entry.importance_score,
+        pinned=entry.pinned,
+    )

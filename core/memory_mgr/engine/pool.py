@@ -1,0 +1,85 @@
+"""Open namespaces, kept under a limit: the least recently used idle one is closed first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from memory_mgr.errors import ManagerClosedError
+from memory_mgr.stores.repository import Repository
+from memory_mgr.types import Namespace
+
+
+class _Slot:
+    __slots__ = ("opening", "repository", "users")
+
+    def __init__(self) -> None:
+        self.opening = threading.Lock()
+        self.repository: Repository | None = None
+        self.users = 0
+
+
+class RepositoryPool:
+    """Lends repositories by namespace. Thread-safe.
+
+    Args:
+        open_repository: Opens one.
+        limit: How many stay open when idle; >= 1. Each holds three file descriptors.
+    """
+
+    def __init__(self, open_repository: Callable[[Namespace], Repository], limit: int) -> None:
+        self._open_repository = open_repository
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._slots: OrderedDict[Namespace, _Slot] = OrderedDict()
+        self._closed = False
+
+    @contextmanager
+    def lease(self, namespace: Namespace) -> Iterator[Repository]:
+        """The repository of a namespace, kept open while in use."""
+        slot = self._enter(namespace)
+        try:
+            with slot.opening:
+                if slot.repository is None:
+                    slot.repository = self._open_repository(namespace)
+            yield slot.repository
+        finally:
+            self._leave(namespace, slot)
+
+    def _enter(self, namespace: Namespace) -> _Slot:
+        with self._lock:
+            if self._closed:
+                raise ManagerClosedError
+            slot = self._slots.setdefault(namespace, _Slot())
+            self._slots.move_to_end(namespace)
+            slot.users += 1
+            return slot
+
+    def _leave(self, namespace: Namespace, slot: _Slot) -> None:
+        with self._lock:
+            slot.users -= 1
+            if slot.repository is None and slot.users == 0:
+                del self._slots[namespace]
+            # Closed under the lock, so that nobody opens the same catalog while it is being closed.
+            for name in [name for name, s in self._slots.items() if s.users == 0]:
+                if len(self._slots) <= self._limit:
+                    break
+                self._close(self._slots.pop(name))
+
+    def _close(self, slot: _Slot) -> None:
+        if slot.repository is not None:
+            slot.repository.close()
+
+    def open_repositories(self) -> list[Repository]:
+        """Every open repository."""
+        with self._lock:
+            return [slot.repository for slot in self._slots.values() if slot.repository is not None]
+
+    def close(self) -> None:
+        """Close all; leases that are still out end with an error of the closed catalog."""
+        with self._lock:
+            self._closed = True
+            while self._slots:
+                self._close(self._slots.popitem()[1])

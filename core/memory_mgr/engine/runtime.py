@@ -1,0 +1,96 @@
+"""What a manager and those scoped from it share: the store and the plugged-in pieces."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from memory_mgr.config import MemoryConfig
+from memory_mgr.defaults.adapters import (
+    as_clock,
+    as_embedder,
+    as_importance_scorer,
+    as_reranker,
+    as_token_counter,
+)
+from memory_mgr.engine.shared import SharedStore
+from memory_mgr.engine.writing import Writer
+from memory_mgr.errors import ManagerClosedError
+from memory_mgr.protocols import TextKind, Vectors
+from memory_mgr.stores.base import EmbeddingSpace
+from memory_mgr.stores.repository import Repository
+from memory_mgr.types import Namespace, NewMemory
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """Opened once by a manager. Thread-safe.
+
+    Args:
+        config: The settings.
+    """
+
+    def __init__(self, config: MemoryConfig) -> None:
+        self.config = config
+        self.clock = as_clock(config.clock)
+        self.embedder = as_embedder(config.embedder, cache=config.embedding_cache)
+        self.counter = as_token_counter(config.token_counter)
+        self.scorer = as_importance_scorer(config.importance)
+        self.reranker = None if config.reranker is None else as_reranker(config.reranker)
+        self.space = EmbeddingSpace(self.embedder.name, self.embedder.dimensions)
+        self._shared = SharedStore.acquire(config, self.space)
+        self.store = self._shared.store
+        self.pool = self._shared.pool
+        self.writer = Writer(self.pool, self.embed, self._scores, self.now, config.write_batch)
+        self.closed = False
+
+    def now(self) -> datetime:
+        """The current time in UTC."""
+        return self.clock.now().astimezone(UTC)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
+        """Unit vectors of texts, shape (len(texts), dimensions)."""
+        return self.embedder.embed(texts, kind=kind)
+
+    @contextmanager
+    def lease(self, namespace: Namespace) -> Iterator[Repository]:
+        """The open namespace, while it is used.
+
+        Raises:
+            ManagerClosedError: The manager was closed.
+        """
+        if self.closed:
+            raise ManagerClosedError
+        with self.pool.lease(namespace) as repository:
+            yield repository
+
+    def _scores(self, news: Sequence[NewMemory]) -> list[float]:
+        scores, previous = [], None
+        for new in news:
+            given = new.importance_score
+            scores.append(self._importance(new, previous) if given is None else given)
+            previous = new.content
+        return scores
+
+    def _importance(self, new: NewMemory, previous: str | None) -> float:
+        role = (new.details or {}).get("role")
+        try:
+            return self.scorer.score(new.content, role=role if isinstance(role, str) else None, previous=previous)
+        except Exception:
+            # A scorer must never keep a memory from being stored.
+            log.warning("the importance scorer failed; 0.5 is used instead", exc_info=True)
+            return 0.5
+
+    def flush(self) -> None:
+        """Write what was only noted."""
+        for repository in self.pool.open_repositories():
+            repository.flush()
+
+    def close(self) -> None:
+        """Let go of the store; twice does no harm."""
+        if not self.closed:
+            self.closed = True
+            self._shared.release()

@@ -1,0 +1,60 @@
+"""One store and one set of open namespaces per location, however many managers use it in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+
+from memory_mgr.config import MemoryConfig
+from memory_mgr.engine.pool import RepositoryPool
+from memory_mgr.stores.base import EmbeddingSpace
+from memory_mgr.stores.opening import location, open_store
+from memory_mgr.stores.repository import Repository
+from memory_mgr.types import Namespace
+
+_Key = tuple[object, ...]
+
+
+class SharedStore:
+    """A store with its open namespaces; `acquire` one, `release` it when done."""
+
+    _open: dict[_Key, SharedStore] = {}
+    _lock = threading.Lock()
+
+    def __init__(self, key: _Key, config: MemoryConfig, space: EmbeddingSpace) -> None:
+        self._key = key
+        self._catalogs = config.catalogs
+        self._users = 0
+        self.store = open_store(config, space)
+        self.pool = RepositoryPool(self._open_repository, config.open_namespaces)
+
+    @classmethod
+    def acquire(cls, config: MemoryConfig, space: EmbeddingSpace) -> SharedStore:
+        """The store of a location, opened if it is not open yet."""
+        key = (location(config), config.catalogs, config.read_only, space)
+        with cls._lock:
+            shared = cls._open.get(key)
+            if shared is None:
+                shared = cls._open[key] = cls(key, config, space)
+            shared._users += 1
+            return shared
+
+    def release(self) -> None:
+        """Done with it; the last one closes it."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                del self._open[self._key]
+                self.pool.close()
+                self.store.close()
+
+    def _open_repository(self, namespace: Namespace) -> Repository:
+        return Repository(self.store, namespace, self._catalog_path(namespace))
+
+    def _catalog_path(self, namespace: Namespace) -> Path | None:
+        if self._catalogs is None:
+            return None
+        digest = hashlib.sha256(json.dumps(namespace).encode()).hexdigest()[:40]
+        return self._catalogs / f"{digest}.sqlite3"

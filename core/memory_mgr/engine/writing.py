@@ -1,0 +1,221 @@
+"""Storing, changing, moving and deleting entries."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_mgr.engine.coalescing import Coalescer
+from memory_mgr.engine.pool import RepositoryPool
+from memory_mgr.errors import InvalidInputError, MemoryNotFoundError
+from memory_mgr.protocols import TextKind, Vectors
+from memory_mgr.stores.repository import Repository
+from memory_mgr.types import MemoryEntry, MemoryType, Namespace, NewMemory
+
+Embed = Callable[[Sequence[str], TextKind], Vectors]
+Score = Callable[[Sequence[NewMemory]], list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Addition:
+    """What one caller wants stored."""
+
+    namespace: Namespace
+    entries: list[MemoryEntry]
+
+
+class Writer:
+    """Every write goes through here.
+
+    Args:
+        pool: Lends the namespaces.
+        embed: Turns texts into unit vectors; called without any lock.
+        score: Importance of new memories that come without one.
+        now: Tells the time, in UTC.
+        batch: Entries written together at most.
+    """
+
+    def __init__(self, pool: RepositoryPool, embed: Embed, score: Score, now: Callable[[], datetime], batch: int) -> None:
+        self._pool = pool
+        self._embed = embed
+        self._score = score
+        self._now = now
+        self._additions: Coalescer[_Addition, list[MemoryEntry]] = Coalescer(
+            self._add_together, lambda addition: len(addition.entries), batch
+        )
+
+    # --- adding --------------------------------------------------------------------------------------------
+
+    def add(
+        self, namespace: Namespace, tier: MemoryType, news: Sequence[NewMemory], ttl_seconds: float | None
+    ) -> list[MemoryEntry]:
+        """Store validated memories; returns when they are stored, in order.
+
+        Args:
+            namespace: Whose.
+            tier: Where.
+            news: What, already checked.
+            ttl_seconds: For those that name none; None = they stay.
+
+        Raises:
+            InvalidInputError: An id exists already with other content or in another tier.
+        """
+        now = self._now()
+        scores = self._score(news)
+        drafts = [
+            _draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)
+        ]
+        return self._additions.submit(_Addition(namespace, drafts)) if drafts else []
+
+    def _add_together(self, additions: list[_Addition]) -> Sequence[list[MemoryEntry] | BaseException]:
+        texts = [entry.searchable_text for addition in additions for entry in addition.entries]
+        vectors = self._embed(texts, "document")
+        results: dict[int, list[MemoryEntry] | BaseException] = {}
+        for namespace, group in _grouped(additions, vectors).items():
+            try:
+                with self._pool.lease(namespace) as repository:
+                    results |= _store(repository, group)
+            except Exception as error:  # noqa: BLE001 - handed to the callers of this namespace only
+                results |= {position: error for position, _, _ in group}
+        return [results[position] for position in range(len(additions))]
+
+    # --- changing ------------------------------------------------------------------------------------------
+
+    def change(self, repository: Repository, memory_id: str, **changes: Any) -> MemoryEntry:
+        """Change fields of one entry; a new text is embedded again. The entry as it is then.
+
+        Raises:
+            MemoryNotFoundError: There is no such entry.
+        """
+        entry = found(repository, [memory_id])[0]
+        while True:
+            changed = entry.with_changes(**changes)
+            same_text = changed.searchable_text == entry.searchable_text
+            vectors = None if same_text else self._embed([changed.searchable_text], "document")
+            with repository.lock:
+                current = found(repository, [memory_id])[0]
+                if current.revision != entry.revision and not same_text:
+                    entry = current
+                    continue
+                changed = current.with_changes(**changes, revision=current.revision + 1)
+                if vectors is None:
+                    repository.rewrite([changed])
+                else:
+                    repository.add([changed], vectors)
+                return changed
+
+    @staticmethod
+    def move(repository: Repository, entries: Sequence[MemoryEntry], tier: MemoryType) -> list[MemoryEntry]:
+        """Put entries into another tier, vectors and all; the entries as they are then."""
+        with repository.lock:
+            moved = [replace(e, memory_type=tier, revision=e.revision + 1, embedding=None) for e in entries]
+            repository.move(moved, [e.memory_type for e in entries])
+            return moved
+
+
+def found(repository: Repository, ids: Sequence[str]) -> list[MemoryEntry]:
+    """The entries with these ids, in order.
+
+    Raises:
+        MemoryNotFoundError: One is missing.
+    """
+    entries = repository.read(lambda catalog: catalog.by_ids(ids))
+    missing = set(ids) - {entry.id for entry in entries}
+    if missing:
+        raise MemoryNotFoundError(min(missing), repository.namespace)
+    return entries
+
+
+def _draft(
+    new: NewMemory,
+    namespace: Namespace,
+    tier: MemoryType,
+    now: datetime,
+    score: float,
+    ttl_seconds: float | None,
+) -> MemoryEntry:
+    ttl = new.ttl_seconds if new.ttl_seconds is not None else ttl_seconds
+    return MemoryEntry(
+        id=new.id or str(uuid.uuid4()),
+        content=new.content,
+        memory_type=tier,
+        namespace=namespace,
+        timestamp=new.timestamp or now,
+        created_at=now,
+        source=new.source,
+        speaker=new.speaker,
+        importance_score=score,
+        metadata=dict(new.metadata or {}),
+        expires_at=None if ttl is None else now + timedelta(seconds=ttl),
+        pinned=new.pinned,
+        derived_from=tuple(new.derived_from),
+        kind=new.kind,
+        details=dict(new.details or {}),
+    )
+
+
+_Group = list[tuple[int, list[MemoryEntry], NDArray[np.float32]]]
+"""(position of the addition in the batch, its entries, their vectors)."""
+
+
+def _grouped(additions: Sequence[_Addition], vectors: Vectors) -> dict[Namespace, _Group]:
+    groups: dict[Namespace, _Group] = defaultdict(list)
+    start = 0
+    for position, addition in enumerate(additions):
+        end = start + len(addition.entries)
+        groups[addition.namespace].append((position, addition.entries, vectors[start:end]))
+        start = end
+    return groups
+
+
+def _store(repository: Repository, group: _Group) -> dict[int, list[MemoryEntry] | BaseException]:
+    """Write the additions to one namespace in one go; those whose ids clash get an error instead."""
+    results: dict[int, list[MemoryEntry] | BaseException] = {}
+    with repository.lock:
+        ids = [entry.id for _, entries, _ in group for entry in entries]
+        known = {entry.id: entry for entry in repository.read(lambda catalog: catalog.by_ids(ids))}
+        fresh: list[MemoryEntry] = []
+        rows: list[NDArray[np.float32]] = []
+        for position, entries, vectors in group:
+            try:
+                stored = [_settled(entry, known) for entry in entries]
+            except InvalidInputError as error:
+                results[position] = error
+                continue
+            sequences = iter(repository.next_sequences(len(entries)))
+            for row, entry in enumerate(entries):
+                if entry.id not in known:
+                    known[entry.id] = stored[row] = entry.with_changes(sequence=next(sequences))
+                    fresh.append(stored[row])
+                    rows.append(vectors[row])
+            results[position] = [known[entry.id] for entry in entries]
+        if fresh:
+            repository.add(fresh, np.stack(rows))
+    return results
+
+
+def _settled(entry: MemoryEntry, known: dict[str, MemoryEntry]) -> MemoryEntry:
+    """The stored entry of that id if it says the same, `entry` itself if the id is new."""
+    other = known.get(entry.id)
+    if other is None:
+        return entry
+    if other.memory_type != entry.memory_type and other.kind == entry.kind == "message":
+        return other  # a message that has moved on to long_term since is still the same message
+    if other.memory_type != entry.memory_type:
+        raise InvalidInputError(
+            f"id {entry.id!r} exists in {other.memory_type.value}; "
+            "leave the id out for a new one, or change that entry with update_memory"
+        )
+    if other.content != entry.content:
+        raise InvalidInputError(
+            f"id {entry.id!r} exists with other content; leave the id out for a new entry, "
+            "or use update_memory or supersede_memory"
+        )
+    return other

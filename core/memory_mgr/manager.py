@@ -1,0 +1,177 @@
+"""`MemoryManager`: the async face of `SyncMemoryManager`. Same names, same arguments, awaited.
+
+Each call runs in a worker thread of a pool of its own, with the caller's context variables, so nothing blocks the
+event loop and nothing is bound to one. Cancelling an await does not stop a write that has begun. Embedded Chroma
+holds the interpreter lock while it writes: a busy async service does better with a Chroma server (`url=`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from memory_mgr.config import MemoryConfig
+from memory_mgr.engine.manager import SyncMemoryManager
+from memory_mgr.errors import ConfigurationError, ManagerClosedError
+from memory_mgr.types import Namespace
+
+if TYPE_CHECKING:
+    from memory_mgr.conversation import ConversationContext
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+WORKERS = 32
+"""Threads at most; adds that wait together are written together, so more of them means fewer writes."""
+
+
+class Workers:
+    """A pool of threads that outlives any event loop; shared by a manager and those scoped from it."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="memory-mgr")
+
+    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `call` in a worker thread, in the caller's context."""
+        context = contextvars.copy_context()
+        work = functools.partial(context.run, call, *args, **kwargs)
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except RuntimeError as error:
+            raise ManagerClosedError from error
+        return await future
+
+    def close(self) -> None:
+        """Let the threads end; those at work finish first."""
+        self._pool.shutdown(wait=False)
+
+
+def asynchronous(
+    method: Callable[Concatenate[SyncMemoryManager, P], R],
+) -> Callable[Concatenate[MemoryManager, P], Coroutine[Any, Any, R]]:
+    """The async twin of a method of `SyncMemoryManager`, with its signature and documentation."""
+
+    @functools.wraps(method)
+    async def call(self: MemoryManager, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self.workers.run(self._call, method, *args, **kwargs)
+
+    return call
+
+
+class MemoryManager:
+    """Remembers, recalls, and forgets, for one namespace, without blocking the event loop.
+
+    The store is opened by the first call (or by `async with`), in a worker thread.
+
+    Args:
+        config: The settings; default: an embedded store in ./memory.
+        settings: Single settings in place of, or on top of, `config`.
+
+    Raises:
+        ConfigurationError: A setting cannot work.
+    """
+
+    def __init__(self, config: MemoryConfig | None = None, /, **settings: Any) -> None:
+        if config is not None and not isinstance(config, MemoryConfig):
+            raise ConfigurationError(f"expected a MemoryConfig, not {config!r:.80}; or pass path=...")
+        self.config = MemoryConfig(**settings) if config is None else config.replaced(**settings)
+        self._bind(lambda: SyncMemoryManager(self.config), Workers(), owner=True)
+
+    def _bind(self, opener: Callable[[], SyncMemoryManager], workers: Workers, *, owner: bool) -> None:
+        self.workers = workers
+        self._opener = opener
+        self._owner = owner
+        self._opening = threading.Lock()
+        self._sync: SyncMemoryManager | None = None
+        self._closed = False
+
+    @classmethod
+    def wrapping(cls, memory: SyncMemoryManager) -> MemoryManager:
+        """The async face of a memory that is open already; closing it leaves that one open."""
+        manager = object.__new__(cls)
+        manager.config = memory.config
+        manager._bind(lambda: memory, Workers(), owner=False)
+        return manager
+
+    @property
+    def sync(self) -> SyncMemoryManager:
+        """The blocking twin, opened if it is not open yet; for worker threads and plain code."""
+        with self._opening:
+            if self._closed:
+                raise ManagerClosedError
+            if self._sync is None:
+                self._sync = self._opener()
+            return self._sync
+
+    @property
+    def namespace(self) -> Namespace:
+        """Whose memory it is."""
+        return self.config.namespace
+
+    def _call(
+        self, method: Callable[Concatenate[SyncMemoryManager, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        return method(self.sync, *args, **kwargs)
+
+    def scoped(self, *labels: str | int) -> MemoryManager:
+        """A manager for the namespace below this one that `labels` name; it shares the store and is not closed."""
+        from memory_mgr.engine.validation import checked_namespace
+
+        manager = object.__new__(type(self))
+        manager.config = self.config.replaced(namespace=(*self.namespace, *checked_namespace(labels)))
+        manager._bind(lambda: self.sync.scoped(*labels), self.workers, owner=False)
+        return manager
+
+    def conversation(self, conversation_id: str) -> ConversationContext:
+        """One conversation in this namespace."""
+        from memory_mgr.conversation import ConversationContext
+
+        return ConversationContext(conversation_id, memory=self)
+
+    add_memory = asynchronous(SyncMemoryManager.add_memory)
+    add_memories = asynchronous(SyncMemoryManager.add_memories)
+    search_memory = asynchronous(SyncMemoryManager.search_memory)
+    build_context = asynchronous(SyncMemoryManager.build_context)
+    get_memory = asynchronous(SyncMemoryManager.get_memory)
+    list_memories = asynchronous(SyncMemoryManager.list_memories)
+    update_memory = asynchronous(SyncMemoryManager.update_memory)
+    supersede_memory = asynchronous(SyncMemoryManager.supersede_memory)
+    history = asynchronous(SyncMemoryManager.history)
+    delete_memory = asynchronous(SyncMemoryManager.delete_memory)
+    delete_memories = asynchronous(SyncMemoryManager.delete_memories)
+    forget = asynchronous(SyncMemoryManager.forget)
+    namespaces = asynchronous(SyncMemoryManager.namespaces)
+    stats = asynchronous(SyncMemoryManager.stats)
+    rebuild_catalog = asynchronous(SyncMemoryManager.rebuild_catalog)
+    flush = asynchronous(SyncMemoryManager.flush)
+
+    async def open(self) -> MemoryManager:
+        """Open the store now rather than at the first call."""
+        await self.workers.run(lambda: self.sync)
+        return self
+
+    async def close(self) -> None:
+        """Let go of the store. Twice does no harm; a scoped manager leaves it to the one it came from."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._owner:
+            if self._sync is not None:
+                await self.workers.run(self._sync.close)
+            self.workers.close()
+
+    aclose = close
+
+    async def __aenter__(self) -> MemoryManager:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
