@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic import ValidationError as PydanticError
 
 from memory_mgr.errors import ConfigurationError
+from memory_mgr.policy.eviction import EvictionConfig
+from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.types import Namespace
 
 IN_MEMORY = ":memory:"
@@ -34,15 +36,8 @@ def _readable(name: str, error: PydanticError) -> str:
     return f"{name}: " + "; ".join(lines)
 
 
-class ShortTermConfig(_Settings):
-    """The window of recent messages of each conversation."""
-
-    max_messages: int = Field(40, ge=1, description="Messages kept verbatim; more are evicted by whole turns.")
-    max_tokens: int = Field(4000, ge=1, description="Tokens kept verbatim.")
-    max_age_seconds: float | None = Field(None, gt=0, description="Older messages are evicted; None = any age.")
-    evict_to: float = Field(
-        0.5, gt=0, le=1, description="Share of a limit that is left after an eviction, so that it is not due every time."
-    )
+class ShortTermConfig(_Settings, EvictionConfig):
+    """The window of recent messages of each conversation, see `policy.eviction`."""
 
 
 class WorkingConfig(_Settings):
@@ -93,6 +88,7 @@ class MemoryConfig(_Settings):
     working: WorkingConfig = Field(default_factory=WorkingConfig)
     long_term: LongTermConfig = Field(default_factory=LongTermConfig)
     episodic: EpisodicConfig = Field(default_factory=EpisodicConfig)
+    recall: RecallConfig = Field(default_factory=RecallConfig)
 
     embedder: Any = Field(None, exclude=True, repr=False, description="See `protocols.Embedder`; None = local MiniLM.")
     summarizer: Any = Field(None, exclude=True, repr=False, description="See `protocols.Summarizer`.")
@@ -140,6 +136,12 @@ class MemoryConfig(_Settings):
         if self.catalog_path is not None:
             return self.catalog_path
         return None if self.path is None or self.in_memory else self.path / "catalog"
+
+    def bytes_on_disk(self) -> int | None:
+        """Of an embedded store, None for a server or in memory."""
+        if self.path is None or self.in_memory:
+            return None
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def replaced(self, **changes: Any) -> MemoryConfig:
         """The same settings with changes, checked like new ones."""

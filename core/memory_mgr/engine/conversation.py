@@ -169,11 +169,14 @@ class SyncConversationContext:
 
 
 def _candidate(entry: MemoryEntry) -> Candidate:
+    message = as_message(entry)
     return Candidate(
         id=entry.id,
-        role=str(entry.details.get("role")),
+        role=message.role,
         tokens=tokens_of(entry),
         timestamp=entry.timestamp,
         importance=entry.importance_score,
         pinned=entry.pinned,
+        tool_calls=tuple(call.id for call in message.tool_calls),
+        tool_call_id=message.tool_call_id,
     )

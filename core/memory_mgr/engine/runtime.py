@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from memory_mgr.defaults.adapters import (
     as_embedder,
     as_importance_scorer,
     as_reranker,
+    as_summarizer,
     as_token_counter,
 )
 from memory_mgr.engine.shared import SharedStore
@@ -40,12 +42,37 @@ class Runtime:
         self.counter = as_token_counter(config.token_counter)
         self.scorer = as_importance_scorer(config.importance)
         self.reranker = None if config.reranker is None else as_reranker(config.reranker)
+        self.summarizer = as_summarizer(config.summarizer, llm=config.llm, counter=self.counter)
         self.space = EmbeddingSpace(self.embedder.name, self.embedder.dimensions)
         self._shared = SharedStore.acquire(config, self.space)
         self.store = self._shared.store
         self.pool = self._shared.pool
         self.writer = Writer(self.pool, self.embed, self._scores, self.now, config.write_batch)
+        self._busy: set[tuple[object, ...]] = set()
+        self._busy_lock = threading.Lock()
         self.closed = False
+
+    def check_open(self) -> None:
+        """Raise if the manager was closed.
+
+        Raises:
+            ManagerClosedError: It was.
+        """
+        if self.closed:
+            raise ManagerClosedError
+
+    @contextmanager
+    def exclusively(self, *key: object) -> Iterator[bool]:
+        """Claim a piece of slow work: True for the one who got it, False for those who come meanwhile."""
+        with self._busy_lock:
+            mine = key not in self._busy
+            self._busy.add(key)
+        try:
+            yield mine
+        finally:
+            if mine:
+                with self._busy_lock:
+                    self._busy.discard(key)
 
     def now(self) -> datetime:
         """The current time in UTC."""
@@ -62,8 +89,7 @@ class Runtime:
         Raises:
             ManagerClosedError: The manager was closed.
         """
-        if self.closed:
-            raise ManagerClosedError
+        self.check_open()
         with self.pool.lease(namespace) as repository:
             yield repository
 

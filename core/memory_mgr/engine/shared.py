@@ -26,6 +26,7 @@ class SharedStore:
     def __init__(self, key: _Key, config: MemoryConfig, space: EmbeddingSpace) -> None:
         self._key = key
         self._catalogs = config.catalogs
+        self._recall = config.recall
         self._users = 0
         self.store = open_store(config, space)
         self.pool = RepositoryPool(self._open_repository, config.open_namespaces)
@@ -33,7 +34,7 @@ class SharedStore:
     @classmethod
     def acquire(cls, config: MemoryConfig, space: EmbeddingSpace) -> SharedStore:
         """The store of a location, opened if it is not open yet."""
-        key = (location(config), config.catalogs, config.read_only, space)
+        key = (location(config), config.catalogs, config.read_only, config.recall.model_dump_json(), space)
         with cls._lock:
             shared = cls._open.get(key)
             if shared is None:
@@ -51,7 +52,7 @@ class SharedStore:
                 self.store.close()
 
     def _open_repository(self, namespace: Namespace) -> Repository:
-        return Repository(self.store, namespace, self._catalog_path(namespace))
+        return Repository(self.store, namespace, self._catalog_path(namespace), self._recall)
 
     def _catalog_path(self, namespace: Namespace) -> Path | None:
         if self._catalogs is None:

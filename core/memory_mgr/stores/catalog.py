@@ -8,42 +8,55 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_mgr.policy.lexical import FTS_COLUMNS, index_columns
+from memory_mgr.policy.lexical import Said, context_columns, index_text
+from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.stores.catalog_file import CatalogFile
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.stores.filters import flatten
 from memory_mgr.stores.selection import Selection
-from memory_mgr.types import MemoryEntry, MemoryType
+from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
-_WINDOW = 3
-"""Earlier entries of the stream that are read to build the context columns."""
+_WINDOW = 8
+"""Earlier entries of the stream that are read to build the context columns (`RecallConfig.context_entries`)."""
+_TEXT_CHARS = 4000
+"""Characters of an entry that ranking looks at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """An entry as its neighbourhood sees it.
-
-    Attributes:
-        rowid: In the catalog.
-        speaker: Who said it.
-        content: What was said.
-        timestamp: Epoch seconds.
-    """
+class PoolRow(NamedTuple):
+    """An entry as ranking sees it; `previous` and `following` are rows of the same stream, `ts` epoch seconds."""
 
     rowid: int
+    id: str
+    tier: str
+    source: str | None
     speaker: str | None
     content: str
-    timestamp: float
+    ts: float
+    importance: float
+    previous: int | None
+    following: int | None
+    similarity: float
 
 
 class Catalog(CatalogFile):
-    """The index of one namespace: what was written is found again. Thread-safe."""
+    """The index of one namespace: what was written is found again. Thread-safe.
+
+    Args:
+        path: Its file; None keeps it in memory.
+        namespace: Whose entries it holds.
+        recall: How much of what was said before is indexed with an entry.
+    """
+
+    def __init__(self, path: Path | None, namespace: Namespace, recall: RecallConfig) -> None:
+        self._recall = recall
+        super().__init__(path, namespace)
 
     def apply(
         self,
@@ -110,7 +123,7 @@ class Catalog(CatalogFile):
                 entry.pinned,
                 entry.kind,
                 entry.content,
-                entry_record(entry),
+                encode_entry(entry),
                 blob,
                 scale,
             ),
@@ -152,23 +165,22 @@ class Catalog(CatalogFile):
             ).fetchone()
             if row is None:
                 continue
-            columns = index_columns(_said(*row[:2]), [_said(n.speaker, n.content) for n in self._before(row[2:])])
-            marks = ", ".join("?" * (1 + len(columns)))
-            names = ", ".join(("rowid", *FTS_COLUMNS))
+            own = index_text(_said(*row[:2]))
+            moment = datetime.fromtimestamp(row[4], UTC)
+            near, far = context_columns(self._before(row[2:]), moment, self._recall)
             self.db.execute(
-                f"INSERT OR REPLACE INTO words ({names}) VALUES ({marks})",  # noqa: S608
-                (rowid, *columns),
+                "INSERT OR REPLACE INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)", (rowid, own, near, far)
             )
 
-    def _before(self, stream: tuple[Any, ...]) -> list[Neighbour]:
+    def _before(self, stream: tuple[Any, ...]) -> list[Said]:
         if stream[1] is None:
             return []
         rows = self.db.execute(
-            "SELECT rowid, speaker, content, ts FROM entries WHERE tier = ? AND source = ? AND (ts, seq) < (?, ?)"
+            "SELECT speaker, content, ts FROM entries WHERE tier = ? AND source = ? AND (ts, seq) < (?, ?)"
             " ORDER BY ts DESC, seq DESC LIMIT ?",
             (*stream, _WINDOW),
         )
-        return [Neighbour(*row) for row in rows]
+        return [Said(_said(speaker, content), datetime.fromtimestamp(ts, UTC)) for speaker, content, ts in rows]
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -207,18 +219,18 @@ class Catalog(CatalogFile):
 
     def tier_counts(self) -> dict[MemoryType, int]:
         """All entries by tier, hidden ones too."""
-        rows = dict(self.all_rows("SELECT tier, count(*) FROM entries GROUP BY tier"))
+        rows = dict(self.all_rows("SELECT tier, n FROM counts"))
         return {tier: int(rows.get(tier.value, 0)) for tier in MemoryType}
 
-    def hidden_count(self, tiers: Sequence[MemoryType]) -> int:
-        """Entries that are superseded or may expire."""
-        return int(
-            self.all_rows(
-                "SELECT count(*) FROM entries WHERE (superseded_by IS NOT NULL OR expires IS NOT NULL)"
-                " AND tier IN (SELECT value FROM json_each(?))",
-                (json.dumps(tiers),),
-            )[0][0]
-        )
+    def hidden(self, now: datetime) -> tuple[int, int]:
+        """How many entries are superseded, and how many of the others have expired."""
+        row = self.all_rows(
+            "SELECT coalesce(sum(superseded_by IS NOT NULL), 0),"
+            " coalesce(sum(superseded_by IS NULL AND expires <= ?), 0)"
+            " FROM entries WHERE superseded_by IS NOT NULL OR expires IS NOT NULL",
+            (now.timestamp(),),
+        )[0]
+        return int(row[0]), int(row[1])
 
     def rowids(self, selection: Selection, ids: Sequence[str] | None = None) -> dict[str, int]:
         """Rows of the selection by id, only those among `ids` if given."""
@@ -227,6 +239,23 @@ class Catalog(CatalogFile):
             condition += " AND id IN (SELECT value FROM json_each(?))"
             parameters.append(json.dumps(list(ids)))
         return dict(self.all_rows(f"SELECT id, rowid FROM entries WHERE {condition}", parameters))  # noqa: S608
+
+    def eligible(self, rowids: Sequence[int], selection: Selection) -> set[int]:
+        """Those of `rowids` that the selection holds."""
+        condition, parameters = selection.where()
+        rows = self.all_rows(
+            f"SELECT rowid FROM entries WHERE rowid IN (SELECT value FROM json_each(?)) AND {condition}",  # noqa: S608
+            [json.dumps(list(rowids)), *parameters],
+        )
+        return {int(row[0]) for row in rows}
+
+    def vocabulary(self, prefix: str, limit: int = 2000) -> list[tuple[str, int]]:
+        """Indexed terms that begin with `prefix`, with the number of entries they occur in."""
+        rows = self.all_rows(
+            "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?",
+            (prefix, prefix + "\U0010ffff", limit),
+        )
+        return [(str(term), int(count)) for term, count in rows]
 
     def exact(self, query: NDArray[np.float32], selection: Selection, top_k: int) -> list[tuple[int, float]]:
         """The `top_k` nearest of the selection as (rowid, cosine), every vector compared."""
@@ -247,6 +276,12 @@ class Catalog(CatalogFile):
             (json.dumps(list(rowids)),),
         )
         return {int(row[0]): float(score) for row, score in zip(rows, _cosines(query, rows), strict=True)}
+
+    def pool(self, rowids: Sequence[int], query: NDArray[np.float32]) -> list[PoolRow]:
+        """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
+        rows = self.all_rows(_POOL, (_TEXT_CHARS, json.dumps(list(rowids))))
+        scores = _cosines(query, [(row[0], *row[10:]) for row in rows])
+        return [PoolRow(*row[:10], float(score)) for row, score in zip(rows, scores, strict=True)]
 
     def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
         """Whole entries by row."""
@@ -296,6 +331,15 @@ class Catalog(CatalogFile):
 
 
 _ENTRY = "tier, content, record"
+_POOL = """
+SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts, e.importance,
+    (SELECT p.rowid FROM entries p WHERE p.tier = e.tier AND p.source = e.source AND (p.ts, p.seq) < (e.ts, e.seq)
+     ORDER BY p.ts DESC, p.seq DESC LIMIT 1),
+    (SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
+     ORDER BY n.ts, n.seq LIMIT 1),
+    e.vector, e.scale
+FROM json_each(?) AS wanted JOIN entries e ON e.rowid = wanted.value WHERE e.vector IS NOT NULL
+"""
 
 
 def quantized(vector: NDArray[np.float32]) -> tuple[bytes, float]:

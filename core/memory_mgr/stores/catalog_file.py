@@ -27,6 +27,14 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq);
 CREATE INDEX entries_by_time ON entries (tier, ts, seq);
 CREATE INDEX entries_hidden ON entries (tier) WHERE superseded_by IS NOT NULL OR expires IS NOT NULL;
+CREATE TABLE counts (tier TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN
+    INSERT INTO counts VALUES (new.tier, 1) ON CONFLICT (tier) DO UPDATE SET n = n + 1; END;
+CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
+    UPDATE counts SET n = n - 1 WHERE tier = old.tier; END;
+CREATE TRIGGER entry_moved AFTER UPDATE OF tier ON entries WHEN old.tier <> new.tier BEGIN
+    UPDATE counts SET n = n - 1 WHERE tier = old.tier;
+    INSERT INTO counts VALUES (new.tier, 1) ON CONFLICT (tier) DO UPDATE SET n = n + 1; END;
 CREATE TABLE attributes (
     key TEXT NOT NULL, type TEXT NOT NULL, value, entry INTEGER NOT NULL, PRIMARY KEY (key, type, value, entry)
 ) WITHOUT ROWID;
@@ -74,7 +82,7 @@ class CatalogFile:
             raise sqlite3.DatabaseError(f"catalog is of version {version}, this is {CATALOG_VERSION}")
 
     def _create(self) -> None:
-        for statement in _SCHEMA.strip().split(";\n"):
+        for statement in _statements(_SCHEMA):
             self.db.execute(statement)
         self.set_meta("version", str(CATALOG_VERSION))
         self.set_meta("namespace", json.dumps(self.namespace))
@@ -120,3 +128,13 @@ class CatalogFile:
     def pending(self) -> list[str]:
         """Entries whose change in Chroma was begun and never reported done."""
         return [row[0] for row in self.all_rows("SELECT id FROM pending")]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one (`executescript` would end our transaction)."""
+    statement = ""
+    for line in script.strip().splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

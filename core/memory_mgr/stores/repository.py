@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from memory_mgr.errors import StoreUnavailableError
 from memory_mgr.protocols import Vectors
+from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
@@ -38,6 +39,7 @@ class Repository:
         store: Where the truth is.
         namespace: Whose entries.
         catalog_path: The catalog's file, None = in memory (rebuilt at every opening).
+        recall: What the catalog indexes beside an entry's own words.
         progress: Told how far a rebuild is.
     """
 
@@ -46,12 +48,14 @@ class Repository:
         store: VectorStore,
         namespace: Namespace,
         catalog_path: Path | None,
+        recall: RecallConfig,
         progress: Progress | None = None,
     ) -> None:
         self.store = store
         self.namespace = namespace
         self.lock = threading.RLock()
         self._path = catalog_path
+        self._recall = recall
         self._progress = progress
         self._catalog = self._open()
         self._sequence = self._catalog.last_sequence()
@@ -75,7 +79,7 @@ class Repository:
     def _connect(self) -> Catalog:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        return Catalog(self._path, self.namespace)
+        return Catalog(self._path, self.namespace, self._recall)
 
     def _discard(self) -> None:
         if self._path is None:

@@ -1,0 +1,157 @@
+"""Search: candidates from words and from vectors, read with their neighbours, ranked by `policy.recall`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_mgr.engine.runtime import Runtime
+from memory_mgr.errors import RerankError
+from memory_mgr.policy.dense import plan_dense
+from memory_mgr.policy.lexical import match_expression, repair_term, select_terms
+from memory_mgr.policy.query import Query, analyse
+from memory_mgr.policy.recall import Item, Ranked, rank
+from memory_mgr.policy.rerank import blend
+from memory_mgr.stores.catalog import Catalog, PoolRow
+from memory_mgr.stores.repository import Repository
+from memory_mgr.stores.selection import Selection
+from memory_mgr.stores.stems import stems
+from memory_mgr.types import MemoryEntry, MemoryType
+
+Vector = NDArray[np.float32]
+
+
+class Recaller:
+    """Finds entries of one namespace.
+
+    Args:
+        runtime: The shared pieces.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._config = runtime.config.recall
+
+    def search(
+        self, repository: Repository, text: str, selection: Selection, limit: int, *, explain: bool = False
+    ) -> list[MemoryEntry]:
+        """The best `limit` entries of the selection, best first, with `score` and, if asked, `explain`."""
+        ranked, rows = self.ranked(repository, text, selection, limit)
+        entries = repository.read(lambda catalog: catalog.entries([rows[r.id].rowid for r in ranked]))
+        if not self._runtime.config.read_only:
+            repository.accessed([r.id for r in ranked], self._runtime.now().timestamp())
+        return [
+            entries[rows[r.id].rowid].with_changes(score=r.score, explain=dict(r.parts) if explain else None)
+            for r in ranked
+            if rows[r.id].rowid in entries
+        ]
+
+    def ranked(
+        self, repository: Repository, text: str, selection: Selection, limit: int
+    ) -> tuple[list[Ranked], dict[str, PoolRow]]:
+        """The ranking behind `search`, and the rows it was made of by id."""
+        query = analyse(text, now=selection.now, config=self._config)
+        vector = self._runtime.embed([query.text], "query")[0]
+        words = repository.read(lambda catalog: self._words(catalog, query, selection))
+        near = self._near(repository, vector, selection)
+        rows, hits = repository.read(lambda catalog: _pool(catalog, vector, {*words, *near}, selection))
+        wanted = limit if self._runtime.reranker is None else max(limit, self._config.rerank_candidates)
+        items = _items(rows, words, hits)
+        ranked = rank(query, items, self._config, now=selection.now, limit=wanted)
+        by_id = {row.id: row for row in rows.values()}
+        return self._reranked(query, ranked, by_id)[:limit], by_id
+
+    # --- candidates ----------------------------------------------------------------------------------------
+
+    def _words(self, catalog: Catalog, query: Query, selection: Selection) -> dict[int, float]:
+        """BM25 by row of the entries that share words with the query."""
+        stemmed = stems(query.terms)
+        frequency = catalog.document_frequency(list(stemmed.values()))
+        counts = {word: frequency.get(stem, 0) for word, stem in stemmed.items()}
+        entries = sum(catalog.tier_counts().values())
+        budget = max(self._config.posting_floor, int(entries * self._config.posting_share))
+        terms = select_terms(query.terms, counts, budget)
+        repaired = [self._repaired(catalog, stemmed[w]) for w in query.terms if w in stemmed and not counts[w]]
+        expression = match_expression([*terms, *(word for word in repaired if word)])
+        if not expression:
+            return {}
+        limit = self._config.lexical_candidates
+        return dict(catalog.words_matching(expression, selection, self._config.column_weights, limit))
+
+    @staticmethod
+    def _repaired(catalog: Catalog, stem: str) -> str | None:
+        """The word that was probably meant by one that nobody ever wrote."""
+        return repair_term(stem, catalog.vocabulary(stem[:2]))
+
+    def _near(self, repository: Repository, vector: Vector, selection: Selection) -> set[int]:
+        """Rows whose vectors are nearest to the query's."""
+        found: set[int] = set()
+        totals = repository.read(lambda catalog: catalog.tier_counts())
+        for tier in selection.tiers:
+            if totals[tier]:
+                found |= self._near_in(repository, vector, selection.narrowed([tier]), totals[tier])
+        return found
+
+    def _near_in(self, repository: Repository, vector: Vector, selection: Selection, total: int) -> set[int]:
+        wanted = self._config.dense_candidates
+        matching = total
+        if selection.filter is not None:
+            matching = repository.read(lambda catalog: catalog.count(selection))
+        plan = plan_dense(total, matching, wanted)
+        if not plan.exact:
+            ids = [i for i, _ in repository.store.query(repository.namespace, selection.tiers[0], vector, plan.top_k)]
+            rows = repository.read(lambda catalog: catalog.rowids(selection, ids))
+            if len(rows) >= wanted or len(ids) < plan.top_k or selection.filter is None:
+                return {rows[i] for i in [i for i in ids if i in rows][:wanted]}
+        exact = repository.read(lambda catalog: catalog.exact(vector, selection, wanted))
+        return {rowid for rowid, _ in exact}
+
+    # --- after ranking -------------------------------------------------------------------------------------
+
+    def _reranked(self, query: Query, ranked: list[Ranked], rows: dict[str, PoolRow]) -> list[Ranked]:
+        reranker = self._runtime.reranker
+        if reranker is None or not ranked:
+            return ranked
+        top = ranked[: self._config.rerank_candidates]
+        scores = reranker.rerank(query.text, [_shown(rows[r.id]) for r in top])
+        if len(scores) != len(top):
+            raise RerankError(f"the reranker returned {len(scores)} scores for {len(top)} texts; it must return one each")
+        return blend(ranked, list(scores), weight=self._config.rerank_weight)
+
+
+def _pool(
+    catalog: Catalog, vector: Vector, hits: set[int], selection: Selection
+) -> tuple[dict[int, PoolRow], set[int]]:
+    """The hits and their neighbours by row, and which of all these the selection holds."""
+    rows = {row.rowid: row for row in catalog.pool(sorted(hits), vector)}
+    around = {i for row in rows.values() for i in (row.previous, row.following) if i is not None} - rows.keys()
+    rows |= {row.rowid: row for row in catalog.pool(sorted(around), vector)}
+    return rows, catalog.eligible(list(rows), selection)
+
+
+def _items(rows: dict[int, PoolRow], words: dict[int, float], eligible: set[int]) -> Sequence[Item]:
+    ids = {row.rowid: row.id for row in rows.values()}
+    return [
+        Item(
+            id=row.id,
+            content=row.content,
+            speaker=row.speaker,
+            source=row.source,
+            tier=MemoryType(row.tier).value,
+            timestamp=datetime.fromtimestamp(row.ts, UTC),
+            dense=row.similarity,
+            lexical=words.get(row.rowid, 0.0),
+            previous_id=None if row.previous is None else ids.get(row.previous),
+            next_id=None if row.following is None else ids.get(row.following),
+            importance=row.importance,
+            eligible=row.rowid in eligible,
+        )
+        for row in rows.values()
+    ]
+
+
+def _shown(row: PoolRow) -> str:
+    return f"{row.speaker}: {row.content}" if row.speaker else row.content

@@ -1,0 +1,128 @@
+"""Summaries of what has left a conversation's window, each with the messages it stands for.
+
+How far a conversation is summarised (its watermark) is the highest sequence that a summary covers, read from the
+summaries themselves: there is no second record of it that could disagree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from typing import cast
+
+from memory_mgr.engine.messages import MESSAGE, as_message, in_order
+from memory_mgr.engine.runtime import Runtime
+from memory_mgr.stores.filters import parse_filter
+from memory_mgr.stores.repository import Repository
+from memory_mgr.stores.selection import Selection
+from memory_mgr.types import MemoryEntry, MemoryType, Namespace, NewMemory
+
+log = logging.getLogger(__name__)
+SUMMARY = "summary"
+"""`MemoryEntry.kind` of summaries."""
+ROLL_UP_AT = 8
+"""Summaries of one level that are rolled up into one of the next when there are twice as many."""
+
+
+class Summaries:
+    """The summaries of one conversation.
+
+    Args:
+        runtime: The shared pieces.
+        namespace: Whose.
+        conversation_id: Which conversation.
+    """
+
+    def __init__(self, runtime: Runtime, namespace: Namespace, conversation_id: str) -> None:
+        self._runtime = runtime
+        self._namespace = namespace
+        self._conversation_id = conversation_id
+
+    def current(self) -> list[MemoryEntry]:
+        """Those that are not rolled up into others, oldest first."""
+        with self._runtime.lease(self._namespace) as repository:
+            return [e for e in self._all(repository) if e.superseded_by is None]
+
+    def extend(self, repository: Repository) -> MemoryEntry | None:
+        """Summarise what was archived since the last summary; None if there is nothing or someone is at it."""
+        with self._runtime.exclusively(self._namespace, self._conversation_id) as mine:
+            if not mine:
+                return None
+            span = self._unsummarized(repository)
+            if not span:
+                return None
+            summary = self._store(self._summarized(span), span, level=1)
+            self._roll_up(repository)
+            return summary
+
+    def watermark(self, repository: Repository) -> int:
+        """The highest sequence that is covered by a summary, 0 if there is none."""
+        return max((_through(summary) for summary in self._all(repository)), default=0)
+
+    def _unsummarized(self, repository: Repository) -> list[MemoryEntry]:
+        done = self.watermark(repository)
+        entries = self._read(repository, MemoryType.LONG_TERM)
+        return in_order([e for e in entries if e.kind == MESSAGE and e.sequence > done])
+
+    def _summarized(self, span: Sequence[MemoryEntry]) -> str:
+        limit = self._runtime.config.episodic.summary_tokens
+        return self._runtime.summarizer.summarize([as_message(entry) for entry in span], max_tokens=limit)
+
+    def _store(self, text: str, span: Sequence[MemoryEntry], level: int) -> MemoryEntry | None:
+        if not text.strip():
+            return None
+        first, last = span[0], span[-1]
+        new = NewMemory(
+            content=text,
+            id=_summary_id(self._conversation_id, level, first.id, last.id),
+            source=self._conversation_id,
+            timestamp=last.timestamp,
+            importance_score=max(entry.importance_score for entry in span),
+            kind=SUMMARY,
+            derived_from=tuple(entry.id for entry in span),
+            details={
+                "level": level,
+                "through": max(_through(entry) for entry in span),
+                "from": str(first.details.get("from") or first.timestamp.isoformat()),
+                "to": last.timestamp.isoformat(),
+            },
+        )
+        ttl = self._runtime.config.episodic.ttl_seconds
+        return self._runtime.writer.add(self._namespace, MemoryType.EPISODIC, [new], ttl)[0]
+
+    # --- higher levels -------------------------------------------------------------------------------------
+
+    def _roll_up(self, repository: Repository) -> None:
+        """Condense the oldest summaries of a level into one of the next; the old ones stay as its sources."""
+        level = 1
+        while True:
+            same = [e for e in self._all(repository) if e.superseded_by is None and e.details.get("level") == level]
+            if len(same) < 2 * ROLL_UP_AT:
+                return
+            group = same[:ROLL_UP_AT]
+            above = self._store(self._summarized(group), group, level + 1)
+            if above is None:
+                return
+            for entry in group:
+                self._runtime.writer.change(repository, entry.id, superseded_by=above.id)
+            level += 1
+
+    def _all(self, repository: Repository) -> list[MemoryEntry]:
+        entries = self._read(repository, MemoryType.EPISODIC)
+        return sorted((e for e in entries if e.kind == SUMMARY), key=_through)
+
+    def _read(self, repository: Repository, tier: MemoryType) -> list[MemoryEntry]:
+        own = Selection((tier,), self._runtime.now(), parse_filter({"source": self._conversation_id}), hidden=True)
+        return repository.read(lambda catalog: catalog.listed(own, limit=None))
+
+
+def _through(entry: MemoryEntry) -> int:
+    """The last sequence an entry stands for: its own for a message, what it covers for a summary."""
+    return int(cast("int", entry.details.get("through", entry.sequence)))
+
+
+def _summary_id(conversation_id: str, level: int, first: str, last: str) -> str:
+    key = json.dumps(["summary", conversation_id, level, first, last])
+    return hashlib.sha256(key.encode()).hexdigest()[:32]

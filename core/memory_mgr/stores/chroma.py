@@ -1,0 +1,285 @@
+"""Entries in Chroma: one collection per namespace and tier. The only module that imports chromadb."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import chromadb
+import httpx
+import numpy as np
+from chromadb.api import ClientAPI
+from chromadb.api.models.Collection import Collection
+from chromadb.errors import ChromaError, NotFoundError
+from numpy.typing import NDArray
+
+from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreError, StoreUnavailableError
+from memory_mgr.protocols import Vectors
+from memory_mgr.stores.base import SCHEMA_VERSION, EmbeddingSpace
+from memory_mgr.stores.codec import decode_entry, encode_entry
+from memory_mgr.types import MemoryEntry, MemoryType, Namespace
+
+T = TypeVar("T")
+_RECORD = "entry"
+"""The one metadata key; every further key costs a row in Chroma's tables."""
+_HANDLES = 256
+"""Collections whose handles are remembered."""
+_UNAVAILABLE = ("connect", "timed out", "timeout", "locked", "disk", "readonly", "read-only", "unable to open")
+
+
+@contextmanager
+def map_store_errors(what: str) -> Iterator[None]:
+    """Turn the errors of Chroma and what lies below into ours."""
+    try:
+        yield
+    except (NotFoundError, StoreError):
+        raise
+    except (httpx.HTTPError, ConnectionError, TimeoutError) as error:
+        raise StoreUnavailableError(
+            f"the Chroma server did not answer while {what}: {error or type(error).__name__}; "
+            "check that it runs and that url is right"
+        ) from error
+    except (ChromaError, OSError, sqlite3.Error, RuntimeError, ValueError) as error:
+        text = str(error)
+        if any(word in text.lower() for word in _UNAVAILABLE):
+            raise StoreUnavailableError(
+                f"the store cannot be used while {what}: {text}; check the folder's permissions, the disk's free "
+                "space, and that the server runs"
+            ) from error
+        raise StoreError(f"Chroma failed while {what}: {text}") from error
+
+
+def collection_name(namespace: Namespace, tier: MemoryType) -> str:
+    """A name that two different (namespace, tier) pairs never share: a digest, so that any label will do."""
+    digest = hashlib.sha256(json.dumps(namespace).encode()).hexdigest()[:40]
+    return f"{tier.value}-{digest}"
+
+
+class ChromaStore:
+    """See `stores.base.VectorStore`. Thread-safe.
+
+    Args:
+        client: A chromadb client.
+        space: The embedder whose vectors are stored.
+        on_close: Lets go of the client.
+    """
+
+    def __init__(
+        self, client: ClientAPI, space: EmbeddingSpace, on_close: Callable[[], None] = lambda: None
+    ) -> None:
+        self._client = client
+        self._space = space
+        self._on_close = on_close
+        self._lock = threading.Lock()
+        self._handles: OrderedDict[str, Collection] = OrderedDict()
+        self._batch = max(1, client.get_max_batch_size())
+
+    # --- collections ---------------------------------------------------------------------------------------
+
+    def _collection(self, namespace: Namespace, tier: MemoryType, *, create: bool = False) -> Collection | None:
+        name = collection_name(namespace, tier)
+        with self._lock:
+            known = self._handles.get(name)
+            if known is not None:
+                self._handles.move_to_end(name)
+                return known
+        try:
+            found = self._create(name, namespace, tier) if create else self._existing(name)
+        except NotFoundError:
+            return None
+        self._check(found, namespace)
+        with self._lock:
+            self._handles[name] = found
+            while len(self._handles) > _HANDLES:
+                self._handles.popitem(last=False)
+        return found
+
+    def _existing(self, name: str) -> Collection:
+        return self._client.get_collection(name, embedding_function=None)
+
+    def _create(self, name: str, namespace: Namespace, tier: MemoryType) -> Collection:
+        return self._client.get_or_create_collection(
+            name,
+            embedding_function=None,
+            configuration={"hnsw": {"space": "cosine"}},
+            metadata={
+                "memory_mgr_schema": SCHEMA_VERSION,
+                "namespace": json.dumps(namespace, ensure_ascii=False),
+                "tier": tier.value,
+                "embedder": self._space.embedder,
+                "dimensions": self._space.dimensions,
+            },
+        )
+
+    def _check(self, collection: Collection, namespace: Namespace) -> None:
+        told = collection.metadata or {}
+        schema = told.get("memory_mgr_schema", 0)
+        if schema > SCHEMA_VERSION:
+            raise SchemaVersionError(
+                f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr reads "
+                f"up to {SCHEMA_VERSION}; upgrade memory-mgr"
+            )
+        written = EmbeddingSpace(str(told.get("embedder")), int(told.get("dimensions", 0)))
+        if written != self._space:
+            raise EmbeddingMismatchError(
+                f"namespace {'/'.join(namespace)!r} was written with embedder {written.embedder!r} "
+                f"({written.dimensions} dimensions), but {self._space.embedder!r} ({self._space.dimensions}) is "
+                "configured; configure the former, or convert the store with `memory-mgr reembed`"
+            )
+
+    def _ask(
+        self, namespace: Namespace, tier: MemoryType, what: str, question: Callable[[Collection], T], empty: T
+    ) -> T:
+        """Ask a collection if it is there; a handle that another client made stale is looked up anew, once."""
+        with map_store_errors(what):
+            for _ in range(2):
+                collection = self._collection(namespace, tier)
+                if collection is None:
+                    return empty
+                try:
+                    return question(collection)
+                except NotFoundError:
+                    self._forget_handle(namespace, tier)
+            return empty
+
+    def _forget_handle(self, namespace: Namespace, tier: MemoryType) -> None:
+        with self._lock:
+            self._handles.pop(collection_name(namespace, tier), None)
+
+    # --- verbs ---------------------------------------------------------------------------------------------
+
+    def upsert(
+        self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors
+    ) -> None:
+        """Write entries with their vectors; same ids are replaced."""
+        with map_store_errors("writing"):
+            try:
+                self._upsert(namespace, tier, entries, vectors)
+            except NotFoundError:
+                self._forget_handle(namespace, tier)
+                self._upsert(namespace, tier, entries, vectors)
+
+    def _upsert(
+        self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors
+    ) -> None:
+        collection = cast("Collection", self._collection(namespace, tier, create=True))
+        for start in range(0, len(entries), self._batch):
+            part = entries[start : start + self._batch]
+            collection.upsert(
+                ids=[e.id for e in part],
+                embeddings=vectors[start : start + self._batch],
+                documents=[e.content for e in part],
+                metadatas=[{_RECORD: encode_entry(e)} for e in part],
+            )
+
+    def update(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry]) -> None:
+        """Rewrite all but the vectors of entries that are there."""
+
+        def rewrite(collection: Collection) -> None:
+            for start in range(0, len(entries), self._batch):
+                part = entries[start : start + self._batch]
+                collection.update(ids=[e.id for e in part], metadatas=[{_RECORD: encode_entry(e)} for e in part])
+
+        self._ask(namespace, tier, "updating", rewrite, None)
+
+    def get(self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]) -> list[MemoryEntry]:
+        """The entries with these ids."""
+
+        def read(collection: Collection) -> list[MemoryEntry]:
+            return _entries(collection.get(ids=list(ids), include=["documents", "metadatas"]), namespace, tier)
+
+        found = {e.id: e for e in self._ask(namespace, tier, "reading", read, [])} if ids else {}
+        return [found[i] for i in ids if i in found]
+
+    def vectors(
+        self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """The vectors of these ids."""
+
+        def read(collection: Collection) -> dict[str, NDArray[np.float32]]:
+            result = collection.get(ids=list(ids), include=["embeddings"])
+            return dict(zip(result["ids"], np.asarray(result["embeddings"], np.float32), strict=True))
+
+        return self._ask(namespace, tier, "reading vectors", read, {}) if ids else {}
+
+    def query(
+        self, namespace: Namespace, tier: MemoryType, vector: NDArray[np.float32], top_k: int
+    ) -> list[tuple[str, float]]:
+        """The nearest entries with their cosine."""
+
+        def search(collection: Collection) -> list[tuple[str, float]]:
+            result = collection.query(query_embeddings=[vector], n_results=top_k, include=["distances"])
+            distances = result["distances"] or [[]]
+            return [(i, 1.0 - d) for i, d in zip(result["ids"][0], distances[0], strict=True)]
+
+        return self._ask(namespace, tier, "searching", search, [])
+
+    def delete(self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]) -> None:
+        """Remove these ids."""
+
+        def remove(collection: Collection) -> None:
+            for start in range(0, len(ids), self._batch):
+                collection.delete(ids=list(ids[start : start + self._batch]))
+
+        if ids:
+            self._ask(namespace, tier, "deleting", remove, None)
+
+    def count(self, namespace: Namespace, tier: MemoryType) -> int:
+        """Entries of one tier."""
+        return self._ask(namespace, tier, "counting", lambda collection: collection.count(), 0)
+
+    def scan(
+        self, namespace: Namespace, tier: MemoryType, *, with_vectors: bool, batch: int = 1000
+    ) -> Iterator[tuple[list[MemoryEntry], Vectors | None]]:
+        """All entries in batches."""
+        include: list[Any] = ["documents", "metadatas", *(["embeddings"] if with_vectors else [])]
+        offset = 0
+        while True:
+            result = self._ask(
+                namespace,
+                tier,
+                "scanning",
+                lambda c, start=offset: c.get(limit=batch, offset=start, include=include),
+                None,
+            )
+            if result is None or not result["ids"]:
+                return
+            offset += len(result["ids"])
+            vectors = np.asarray(result["embeddings"], np.float32) if with_vectors else None
+            yield _entries(result, namespace, tier), vectors
+
+    def drop(self, namespace: Namespace) -> None:
+        """Remove all tiers of a namespace."""
+        with map_store_errors("dropping a namespace"):
+            for tier in MemoryType:
+                self._forget_handle(namespace, tier)
+                try:
+                    self._client.delete_collection(collection_name(namespace, tier))
+                except NotFoundError:
+                    continue
+
+    def namespaces(self) -> list[Namespace]:
+        """Every namespace that has a collection."""
+        with map_store_errors("listing namespaces"):
+            told = [c.metadata or {} for c in self._client.list_collections()]
+        return sorted({tuple(json.loads(t["namespace"])) for t in told if "memory_mgr_schema" in t})
+
+    def close(self) -> None:
+        """Let go of the client."""
+        with self._lock:
+            self._handles.clear()
+            on_close, self._on_close = self._on_close, lambda: None
+        on_close()
+
+
+def _entries(result: Any, namespace: Namespace, tier: MemoryType) -> list[MemoryEntry]:
+    return [
+        decode_entry(document, metadata[_RECORD], namespace, tier)
+        for document, metadata in zip(result["documents"], result["metadatas"], strict=True)
+    ]

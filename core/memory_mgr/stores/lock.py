@@ -1,0 +1,61 @@
+"""One writing process per embedded folder: a second one is told so instead of damaging the index."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from memory_mgr.errors import StoreUnavailableError
+
+
+class FolderLock:
+    """An advisory lock on a folder, held until released or the process ends.
+
+    Args:
+        folder: An existing folder.
+        shared: For reading: several may hold it together, but not beside a writer.
+
+    Raises:
+        StoreUnavailableError: Another process holds it, or the folder is not writable.
+    """
+
+    def __init__(self, folder: Path, *, shared: bool) -> None:
+        path = folder / "memory-mgr.lock"
+        try:
+            self._file = path.open("a+")
+        except OSError as error:
+            raise StoreUnavailableError(
+                f"{folder} is not writable: {error.strerror or error}; fix its permissions or give another path"
+            ) from error
+        try:
+            _lock(self._file.fileno(), shared=shared)
+        except OSError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise StoreUnavailableError(
+                f"{folder} is in use by another process (pid {holder}); close it there, run a Chroma server and "
+                "connect with url=, or open with read_only=True in all processes"
+            ) from error
+        if not shared:
+            self._file.truncate(0)
+            self._file.write(str(os.getpid()))
+            self._file.flush()
+
+    def release(self) -> None:
+        """Let others have it; twice does no harm."""
+        self._file.close()
+
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _lock(descriptor: int, *, shared: bool) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int, *, shared: bool) -> None:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

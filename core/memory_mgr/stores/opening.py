@@ -1,0 +1,137 @@
+"""From settings to a store."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from memory_mgr.config import MemoryConfig
+from memory_mgr.errors import ConfigurationError, StoreUnavailableError
+from memory_mgr.stores.base import EmbeddingSpace, VectorStore
+from memory_mgr.stores.in_memory import InMemoryStore
+from memory_mgr.stores.lock import FolderLock
+
+if TYPE_CHECKING:
+    from memory_mgr.stores.chroma import ChromaStore
+
+
+def location(config: MemoryConfig) -> tuple[object, ...]:
+    """What tells one store from another in this process."""
+    if config.client is not None:
+        return "client", id(config.client)
+    if config.url is not None:
+        return "url", config.url, config.tenant, config.database
+    if config.in_memory:
+        return "memory", object()
+    return "path", str(Path(str(config.path)).resolve())
+
+
+def open_store(config: MemoryConfig, space: EmbeddingSpace) -> VectorStore:
+    """The store that `config` names.
+
+    Raises:
+        ConfigurationError: The url cannot be read.
+        StoreUnavailableError: The server does not answer, the folder cannot be used or another process has it.
+    """
+    if config.client is not None:
+        return _chroma(config.client, space)
+    if config.url is not None:
+        return _chroma(_http_client(config), space)
+    if config.in_memory:
+        return InMemoryStore(space)
+    return _EMBEDDED.open(Path(str(config.path)), space, read_only=config.read_only)
+
+
+def _chroma(client: Any, space: EmbeddingSpace, **options: Any) -> ChromaStore:
+    from memory_mgr.stores.chroma import ChromaStore, map_store_errors
+
+    with map_store_errors("connecting"):
+        return ChromaStore(client, space, **options)
+
+
+def _settings(**options: Any) -> Any:
+    from chromadb.config import Settings
+
+    return Settings(anonymized_telemetry=False, **options)
+
+
+def _http_client(config: MemoryConfig) -> Any:
+    import chromadb
+
+    from memory_mgr.stores.chroma import map_store_errors
+
+    parts = urlsplit(config.url or "")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(f"url must be like http://127.0.0.1:8000, not {config.url!r}")
+    with map_store_errors("connecting"):
+        return chromadb.HttpClient(
+            host=parts.hostname,
+            port=parts.port or (443 if parts.scheme == "https" else 8000),
+            ssl=parts.scheme == "https",
+            headers=dict(config.headers) or None,
+            settings=_settings(chroma_query_request_timeout_seconds=int(config.timeout_seconds) or 1),
+            tenant=config.tenant,
+            database=config.database,
+        )
+
+
+class _Embedded:
+    """Embedded clients by folder: chromadb shares one system per folder, so all stores on it share one client."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[Path, tuple[Any, FolderLock, int]] = {}
+
+    def open(self, path: Path, space: EmbeddingSpace, *, read_only: bool) -> ChromaStore:
+        folder = _folder(path)
+        with self._lock:
+            client, lock, users = self._open.get(folder) or (*self._connect(folder, read_only=read_only), 0)
+            self._open[folder] = (client, lock, users + 1)
+        try:
+            return _chroma(client, space, on_close=lambda: self._release(folder))
+        except BaseException:
+            self._release(folder)
+            raise
+
+    @staticmethod
+    def _connect(folder: Path, *, read_only: bool) -> tuple[Any, FolderLock]:
+        import chromadb
+
+        from memory_mgr.stores.chroma import map_store_errors
+
+        lock = FolderLock(folder, shared=read_only)
+        try:
+            with map_store_errors(f"opening {folder}"):
+                return chromadb.PersistentClient(str(folder), settings=_settings()), lock
+        except BaseException:
+            lock.release()
+            raise
+
+    def _release(self, folder: Path) -> None:
+        with self._lock:
+            client, lock, users = self._open[folder]
+            if users > 1:
+                self._open[folder] = (client, lock, users - 1)
+                return
+            del self._open[folder]
+            close = getattr(client, "close", None)
+            if close is not None:
+                close()
+            lock.release()
+
+
+_EMBEDDED = _Embedded()
+
+
+def _folder(path: Path) -> Path:
+    folder = path.expanduser().resolve() / "chroma"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"{path} cannot be used as the folder of a store: {error.strerror or error}; "
+            "give a folder that exists and is writable, or can be made"
+        ) from error
+    return folder

@@ -1,0 +1,30 @@
+"""Fixtures every test may use: a memory on a fresh folder, a clock that stands still, a small embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memory_mgr import MemoryConfig, SyncMemoryManager
+from memory_mgr.testing import FakeClock, FakeEmbedder
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that moves only when told to."""
+    return FakeClock()
+
+
+@pytest.fixture
+def config(tmp_path: Path, clock: FakeClock) -> MemoryConfig:
+    """Embedded Chroma in a fresh folder, with the small embedder."""
+    return MemoryConfig(path=tmp_path / "memory", namespace="tests", embedder=FakeEmbedder(), clock=clock)
+
+
+@pytest.fixture
+def memory(config: MemoryConfig) -> Iterator[SyncMemoryManager]:
+    """A memory that is open."""
+    with SyncMemoryManager(config) as manager:
+        yield manager
