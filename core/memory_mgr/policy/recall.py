@@ -1,0 +1,245 @@
+"""The order in which memories answer a query.
+
+One pure function, `rank`, sums evidence. Each kind of evidence lies in [0, 1], its weight is a setting
+(`RecallConfig`), and the contribution of each is reported, so that a user sees why a memory came up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from memory_mgr.policy import cues
+from memory_mgr.policy.fusion import Floats, dense_scale, lexical_scale
+from memory_mgr.policy.lexical import words
+from memory_mgr.policy.neighbourhood import Neighbourhood, Place
+from memory_mgr.policy.query import Query
+from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.policy.time_expressions import time_fit
+
+_ALONE_SUBSTANCE = 0.8
+"""Substance of an entry outside any conversation: a fact is short because it says one thing."""
+
+_ALONE_NEIGHBOUR = 0.5
+"""Share of its own match that such an entry gets for the neighbours it cannot have."""
+
+_REPEATED = 0.5
+"""What is left of the score of an entry whose words were all said by a better one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One entry of the pool that is ranked.
+
+    Attributes:
+        id: Of the entry or passage.
+        content: Verbatim; may name its speaker in front.
+        timestamp: When it was said (aware).
+        tier: Which memory it is in.
+        source: The stream it came from.
+        speaker: Who said it; None = what `content` says.
+        dense: Cosine to the query, in [-1, 1].
+        lexical: bm25, bigger is better; 0 = not among the lexical candidates.
+        previous_id: The entry before it in the same source and tier; need not be in the pool.
+        next_id: The entry after it.
+        importance: In [0, 1].
+        parent: The entry that a passage is part of; None = it is whole.
+        hit: Found by itself, not only as a neighbour.
+        eligible: May be returned; False = serves as context only.
+    """
+
+    id: str
+    content: str
+    timestamp: datetime
+    tier: str = "long_term"
+    source: str | None = None
+    speaker: str | None = None
+    dense: float = 0.0
+    lexical: float = 0.0
+    previous_id: str | None = None
+    next_id: str | None = None
+    importance: float = 0.5
+    parent: str | None = None
+    hit: bool = True
+    eligible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A result.
+
+    Attributes:
+        id: Of the whole entry.
+        score: In [0, 1]; comparable within one query.
+        parts: What each kind of evidence contributed; they sum to `score` unless it was capped.
+        passage: The passage that matched best, if the entry is ranked by passages.
+    """
+
+    id: str
+    score: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    passage: str | None = None
+
+
+def rank(
+    query: Query, items: Sequence[Item], config: RecallConfig | None = None, *, now: datetime, limit: int
+) -> list[Ranked]:
+    """The best `limit` of `items`, best first; ties go to the newer, then to the lesser id.
+
+    Args:
+        query: From `query.analyse`.
+        items: Candidates from words and embeddings, and the entries right beside them; ids are unique.
+        config: Weights; default settings if None.
+        now: For recency (aware).
+        limit: >= 0.
+    """
+    if not items or limit <= 0:
+        return []
+    settings = config or RecallConfig()
+    parts = _evidence(query, items, settings, now)
+    scale = 1.0 / max(sum(_weights(settings).values()), 1e-9)
+    contributions = {name: values * scale for name, values in parts.items()}
+    totals = np.clip(np.sum(list(contributions.values()), axis=0), 0.0, 1.0)
+    totals = _without_repeats(totals, items)
+    order = sorted(
+        (i for i, item in enumerate(items) if item.eligible),
+        key=lambda i: (-totals[i], -items[i].timestamp.timestamp(), items[i].id),
+    )
+    return _best_passages(order, items, totals, contributions, limit)
+
+
+def _weights(config: RecallConfig) -> dict[str, float]:
+    return {
+        "lexical": config.lexical_weight,
+        "dense": config.dense_weight,
+        "neighbour": config.neighbour_weight + config.utterance_weight,
+        "session": config.session_weight,
+        "answer": config.answer_weight,
+        "time": config.time_weight,
+        "cue": config.cue_weight,
+        "speaker": config.speaker_weight,
+        "substance": config.substance_weight,
+        "statement": config.statement_weight,
+        "importance": config.importance_weight,
+        "recency": config.recency_weight,
+    }
+
+
+def _evidence(query: Query, items: Sequence[Item], config: RecallConfig, now: datetime) -> dict[str, Floats]:
+    """The weighted contribution of each kind of evidence to each item."""
+    lexical = lexical_scale(_column(items, lambda item: item.lexical), config.lexical_floor)
+    dense = dense_scale(_column(items, lambda item: item.dense), config.dense_span)
+    speakers = [item.speaker or cues.speaker_of(item.content) for item in items]
+    around = _neighbourhood(items, speakers, config)
+    match = _match(lexical, dense, config)
+    asks = [cues.is_question(item.content) for item in items]
+    alone = around.alone()
+    weights = _weights(config)
+    beside = np.where(alone, _ALONE_NEIGHBOUR * match, around.best_beside(match))
+    utterance = around.best_of_utterance(match)
+    substance = [
+        _ALONE_SUBSTANCE if by_itself else cues.substance(i.content)
+        for by_itself, i in zip(alone, items, strict=True)
+    ]
+    return {
+        "lexical": weights["lexical"] * lexical,
+        "dense": weights["dense"] * dense,
+        "neighbour": config.neighbour_weight * beside + config.utterance_weight * utterance,
+        "session": weights["session"] * around.session_scores(match, config.session_best),
+        "answer": weights["answer"] * around.question_before(lexical, asks),
+        "time": weights["time"] * _column(items, lambda item: time_fit(query.times, item.timestamp)),
+        "cue": weights["cue"] * _cues(query, items),
+        "speaker": weights["speaker"] * _named_speaker(query, speakers),
+        "substance": weights["substance"] * np.array(substance),
+        "statement": weights["statement"] * (1.0 - np.array(asks, dtype=np.float64)),
+        "importance": weights["importance"] * np.clip(_column(items, lambda item: item.importance), 0.0, 1.0),
+        "recency": weights["recency"] * _column(items, lambda item: recency(item, now, config)),
+    }
+
+
+def _column(items: Sequence[Item], read: Callable[[Item], float]) -> Floats:
+    return np.array([read(item) for item in items], dtype=np.float64)
+
+
+def _match(lexical: Floats, dense: Floats, config: RecallConfig) -> Floats:
+    """Words and meaning together, in [0, 1]: what entries lend to each other."""
+    share = config.lexical_weight + config.dense_weight
+    return lexical if share == 0 else 0.6 * lexical + 0.4 * dense
+
+
+def _neighbourhood(
+    items: Sequence[Item], speakers: Sequence[str | None], config: RecallConfig
+) -> Neighbourhood:
+    places = [
+        Place(
+            i.id,
+            (i.source, i.tier) if i.source is not None else None,
+            i.timestamp,
+            s,
+            i.previous_id,
+            i.next_id,
+        )
+        for i, s in zip(items, speakers, strict=True)
+    ]
+    return Neighbourhood(places, timedelta(hours=config.context_gap_hours))
+
+
+def _cues(query: Query, items: Sequence[Item]) -> Floats:
+    """Whether an item tells the kind of thing the query asks for: a time, an amount."""
+    told = np.zeros(len(items))
+    if query.asks_when:
+        told = np.maximum(told, _column(items, lambda item: cues.tells_time(item.content)))
+    if query.asks_number:
+        told = np.maximum(told, _column(items, lambda item: cues.tells_number(item.content)))
+    return told
+
+
+def _named_speaker(query: Query, speakers: Sequence[str | None]) -> Floats:
+    """1 for what was said by the one speaker that the query names; all 0 if it names none or several."""
+    asked = set(query.terms)
+    named = {s for s in set(speakers) if s and asked & {w for w in words(s) if len(w) > 1}}
+    if len(named) != 1:
+        return np.zeros(len(speakers))
+    return np.array([float(s in named) for s in speakers])
+
+
+def recency(item: Item, now: datetime, config: RecallConfig) -> float:
+    """How recent `item` is, in (0, 1]: halved with every half-life of its tier, as in memweave."""
+    half_life = config.half_life_days.get(item.tier, 90.0)
+    age = max(0.0, (now - item.timestamp).total_seconds() / 86400)
+    return float(2.0 ** -min(age / half_life, 1000.0))
+
+
+def _without_repeats(totals: Floats, items: Sequence[Item]) -> Floats:
+    """Scores with entries that repeat a better one word for word put back; recall is for different things."""
+    result = np.array(totals)
+    seen: set[str] = set()
+    for i in sorted(
+        range(len(items)), key=lambda i: (-totals[i], -items[i].timestamp.timestamp(), items[i].id)
+    ):
+        said = " ".join(items[i].content.casefold().split())
+        if said in seen:
+            result[i] *= _REPEATED
+        elif items[i].eligible:
+            seen.add(said)
+    return result
+
+
+def _best_passages(
+    order: Sequence[int], items: Sequence[Item], totals: Floats, parts: Mapping[str, Floats], limit: int
+) -> list[Ranked]:
+    """The first `limit` whole entries of `order`, each by its best passage."""
+    found: dict[str, Ranked] = {}
+    for i in order:
+        item = items[i]
+        whole = item.parent or item.id
+        if whole in found:
+            continue
+        shown = {name: round(float(values[i]), 6) for name, values in parts.items() if values[i]}
+        found[whole] = Ranked(whole, float(totals[i]), shown, item.id if item.parent else None)
+        if len(found) == limit:
+            break
+    return list(found.values())
