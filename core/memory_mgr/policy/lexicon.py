@@ -1,0 +1,48 @@
+"""Word lists and patterns that ship as package data, read once.
+
+The lists are English. They only ever adjust a score or allow a rule to fire; without a match everything
+falls back on what all languages share (length, digits, punctuation, novelty).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def load_sections(name: str) -> dict[str, tuple[str, ...]]:
+    """The lines of `policy/data/<name>.txt` by section.
+
+    A section starts with `[name]`; blank lines and lines that start with `#` are skipped.
+
+    Raises:
+        ValueError: If a line comes before the first section.
+    """
+    text = (files("memory_mgr.policy") / "data" / f"{name}.txt").read_text(encoding="utf-8")
+    sections: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for raw in text.splitlines():
+        line = raw.strip()
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("[") and line.endswith("]"):
+            current = sections.setdefault(line[1:-1], [])
+        elif current is None:
+            raise ValueError(f"{name}.txt: {line!r} stands before the first [section]; add a heading")
+        else:
+            current.append(line)
+    return {key: tuple(lines) for key, lines in sections.items()}
+
+
+@cache
+def load_words(name: str, section: str) -> frozenset[str]:
+    """The words of one section, whatever way they are spread over its lines."""
+    return frozenset(" ".join(load_sections(name)[section]).split())
+
+
+@cache
+def load_pattern(name: str, section: str) -> re.Pattern[str]:
+    """One case-insensitive pattern that matches any line (a regular expression each) of a section."""
+    return re.compile("|".join(f"(?:{line})" for line in load_sections(name)[section]), re.IGNORECASE)
