@@ -10,6 +10,7 @@ from pydantic import ValidationError as PydanticError
 
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.policy.eviction import EvictionConfig
+from memory_mgr.policy.packing import PackingConfig
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.types import Namespace
 
@@ -89,6 +90,7 @@ class MemoryConfig(_Settings):
     long_term: LongTermConfig = Field(default_factory=LongTermConfig)
     episodic: EpisodicConfig = Field(default_factory=EpisodicConfig)
     recall: RecallConfig = Field(default_factory=RecallConfig)
+    packing: PackingConfig = Field(default_factory=PackingConfig)
 
     embedder: Any = Field(None, exclude=True, repr=False, description="See `protocols.Embedder`; None = local MiniLM.")
     summarizer: Any = Field(None, exclude=True, repr=False, description="See `protocols.Summarizer`.")

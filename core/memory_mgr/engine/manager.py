@@ -22,6 +22,7 @@ from memory_mgr.types import JSON, Context, Filters, MemoryEntry, MemoryType, Na
 
 Tiers = MemoryType | str | Sequence[MemoryType | str] | None
 """One tier, several, or None for all."""
+_RECALLED_TIERS = (MemoryType.LONG_TERM, MemoryType.EPISODIC, MemoryType.SHORT_TERM)
 
 
 class SyncMemoryManager:
@@ -184,7 +185,7 @@ class SyncMemoryManager:
             query: What is about to be answered.
             budget_tokens: Tokens of `Context.text` at most, counted exactly; >= 0.
             conversation_id: Whose slots, recent turns and summaries to put in; None = only what is recalled.
-            memory_type: The tiers to recall from, None = long_term and episodic.
+            memory_type: The tiers to recall from, None = all but working.
             filters: What may be recalled.
             reserve_tokens: Tokens of the budget to leave free.
             include_recent: Put the recent turns into the text; False if the caller sends them as messages.
@@ -199,7 +200,7 @@ class SyncMemoryManager:
         reserve = check.checked_count(reserve_tokens, "reserve_tokens")
         if conversation_id is not None:
             check.checked_text(conversation_id, "conversation_id")
-        tiers = (MemoryType.LONG_TERM, MemoryType.EPISODIC) if memory_type is None else memory_type
+        tiers = _RECALLED_TIERS if memory_type is None else memory_type
         selection = self._selection(tiers, filters, hidden=False)
         with self._lease() as repository:
             return self._contexts.build(

@@ -14,6 +14,7 @@ from typing import cast
 
 from memory_mgr.engine.messages import MESSAGE, as_message, in_order
 from memory_mgr.engine.runtime import Runtime
+from memory_mgr.errors import SummarizationError
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -67,12 +68,25 @@ class Summaries:
         return in_order([e for e in entries if e.kind == MESSAGE and e.sequence > done])
 
     def _summarized(self, span: Sequence[MemoryEntry]) -> str:
-        limit = self._runtime.config.episodic.summary_tokens
-        return self._runtime.summarizer.summarize([as_message(entry) for entry in span], max_tokens=limit)
+        """A summary that is usable.
 
-    def _store(self, text: str, span: Sequence[MemoryEntry], level: int) -> MemoryEntry | None:
-        if not text.strip():
-            return None
+        Raises:
+            SummarizationError: The summarizer failed, or returned nothing, or too much. Nothing is stored then, and
+                the span is tried again when more has been archived.
+        """
+        limit = self._runtime.config.episodic.summary_tokens
+        try:
+            text = self._runtime.summarizer.summarize([as_message(entry) for entry in span], max_tokens=limit)
+        except Exception as error:
+            raise SummarizationError(f"the summarizer failed on {len(span)} messages: {error}") from error
+        if not isinstance(text, str) or not text.strip():
+            raise SummarizationError(f"the summarizer returned {text!r:.80}; it must return some text")
+        tokens = self._runtime.counter.count(text)
+        if tokens > limit:
+            raise SummarizationError(f"the summarizer returned {tokens} tokens, at most {limit} were asked for")
+        return text
+
+    def _store(self, text: str, span: Sequence[MemoryEntry], level: int) -> MemoryEntry:
         first, last = span[0], span[-1]
         new = NewMemory(
             content=text,
@@ -103,8 +117,6 @@ class Summaries:
                 return
             group = same[:ROLL_UP_AT]
             above = self._store(self._summarized(group), group, level + 1)
-            if above is None:
-                return
             for entry in group:
                 self._runtime.writer.change(repository, entry.id, superseded_by=above.id)
             level += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from memory_mgr.engine.coalescing import Coalescer
 from memory_mgr.engine.pool import RepositoryPool
-from memory_mgr.errors import InvalidInputError, MemoryNotFoundError
+from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace, NewMemory
 
+log = logging.getLogger(__name__)
 Embed = Callable[[Sequence[str], TextKind], Vectors]
 Score = Callable[[Sequence[NewMemory]], list[float]]
 
@@ -76,7 +78,13 @@ class Writer:
 
     def _add_together(self, additions: list[_Addition]) -> Sequence[list[MemoryEntry] | BaseException]:
         texts = [entry.searchable_text for addition in additions for entry in addition.entries]
-        vectors = self._embed(texts, "document")
+        try:
+            vectors = self._embed(texts, "document")
+        except EmbeddingError as error:
+            if len(additions) == 1:
+                raise
+            log.debug("embedding a batch failed (%s); trying its callers one by one", error)
+            return [self._add_alone(addition) for addition in additions]
         results: dict[int, list[MemoryEntry] | BaseException] = {}
         for namespace, group in _grouped(additions, vectors).items():
             try:
@@ -85,6 +93,13 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - handed to the callers of this namespace only
                 results |= {position: error for position, _, _ in group}
         return [results[position] for position in range(len(additions))]
+
+    def _add_alone(self, addition: _Addition) -> list[MemoryEntry] | BaseException:
+        """One caller's text that cannot be embedded fails that caller only."""
+        try:
+            return self._add_together([addition])[0]
+        except EmbeddingError as error:
+            return error
 
     # --- changing ------------------------------------------------------------------------------------------
 
@@ -206,16 +221,15 @@ def _settled(entry: MemoryEntry, known: dict[str, MemoryEntry]) -> MemoryEntry:
     other = known.get(entry.id)
     if other is None:
         return entry
-    if other.memory_type != entry.memory_type and other.kind == entry.kind == "message":
-        return other  # a message that has moved on to long_term since is still the same message
-    if other.memory_type != entry.memory_type:
-        raise InvalidInputError(
-            f"id {entry.id!r} exists in {other.memory_type.value}; "
-            "leave the id out for a new one, or change that entry with update_memory"
-        )
     if other.content != entry.content:
         raise InvalidInputError(
             f"id {entry.id!r} exists with other content; leave the id out for a new entry, "
             "or use update_memory or supersede_memory"
+        )
+    # A message that has moved on to long_term since is still the same message.
+    if other.memory_type != entry.memory_type and not other.kind == entry.kind == "message":
+        raise InvalidInputError(
+            f"id {entry.id!r} exists in {other.memory_type.value}; "
+            "leave the id out for a new one, or change that entry with update_memory"
         )
     return other

@@ -1,0 +1,103 @@
+"""`build_context`: what a model is told, gathered from all tiers and packed into the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memory_mgr.engine.messages import MESSAGE, as_message, in_order
+from memory_mgr.engine.recall import Recaller
+from memory_mgr.engine.runtime import Runtime
+from memory_mgr.policy.packing import Piece, Section, pack
+from memory_mgr.policy.rendering import Line, attributed
+from memory_mgr.stores.filters import parse_filter
+from memory_mgr.stores.repository import Repository
+from memory_mgr.stores.selection import Selection
+from memory_mgr.types import Context, MemoryEntry, MemoryType
+
+WORKING, SUMMARY, RECALLED, RECENT = "working", "summary", "recalled", "recent"
+_LENDS_FIRST = (RECALLED, RECENT, SUMMARY, WORKING)
+
+
+class ContextBuilder:
+    """Gathers and packs.
+
+    Args:
+        runtime: The shared pieces.
+        recaller: Finds what the query is about.
+    """
+
+    def __init__(self, runtime: Runtime, recaller: Recaller) -> None:
+        self._runtime = runtime
+        self._recaller = recaller
+        self._config = runtime.config.packing
+
+    def build(
+        self,
+        repository: Repository,
+        query: str,
+        budget: int,
+        conversation_id: str | None,
+        selection: Selection,
+        *,
+        include_recent: bool,
+        explain: bool,
+    ) -> Context:
+        """The context of `query` in at most `budget` tokens."""
+        own = self._conversation(repository, conversation_id) if conversation_id is not None else []
+        hits = self._recaller.search(repository, query, selection, self._config.recalled_candidates)
+        recent = [e for e in own if e.memory_type is MemoryType.SHORT_TERM]
+        summaries = [e for e in own if e.memory_type is MemoryType.EPISODIC]
+        aside = {e.id for e in (*recent, *summaries)}
+        summaries += [hit for hit in hits if hit.memory_type is MemoryType.EPISODIC and hit.id not in aside]
+        recalled = [hit for hit in hits if hit.memory_type is not MemoryType.EPISODIC and hit.id not in aside]
+        task = [e for e in own if e.memory_type is MemoryType.WORKING]
+        shown = recent if include_recent else []
+        sections = [
+            self._section(WORKING, "# Task", reversed(task), self._config.working_share, dated=False),
+            self._section(SUMMARY, "# Summary", summaries, self._config.summary_share),
+            self._section(RECALLED, "# Remembered", recalled, 0.0),
+            self._section(RECENT, "# Recent", reversed(shown), self._config.recent_share, contiguous=True),
+        ]
+        packed = pack(sections, budget, self._runtime.counter.count, _LENDS_FIRST)
+        known = {e.id: e for e in (*hits, *own)}
+        entries = tuple(known[i] for i in packed.shown)
+        return Context(
+            text=packed.text,
+            tokens=packed.tokens,
+            budget_tokens=budget,
+            entries=entries,
+            messages=tuple(as_message(e) for e in in_order(entries) if e in recent),
+            sections=packed.sections,
+            explain=packed.reasons if explain else None,
+        )
+
+    def _conversation(self, repository: Repository, conversation_id: str) -> list[MemoryEntry]:
+        """Slots, notes, summaries and the window of a conversation, oldest first."""
+        tiers = (MemoryType.WORKING, MemoryType.EPISODIC, MemoryType.SHORT_TERM)
+        own = Selection(tiers, self._runtime.now(), parse_filter({"source": conversation_id}))
+        return in_order(repository.read(lambda catalog: catalog.listed(own, limit=None)))
+
+    @staticmethod
+    def _section(
+        name: str,
+        heading: str,
+        entries: Iterable[MemoryEntry],
+        share: float,
+        *,
+        dated: bool = True,
+        contiguous: bool = False,
+    ) -> Section:
+        pieces = [
+            Piece(
+                entry.id,
+                Line(_said(entry), entry.timestamp if dated else None),
+                (entry.timestamp, entry.sequence),
+            )
+            for entry in entries
+        ]
+        return Section(name, heading, pieces, share, contiguous)
+
+
+def _said(entry: MemoryEntry) -> str:
+    role = entry.details.get("role") if entry.kind == MESSAGE else None
+    return attributed(entry.content, entry.speaker or (str(role) if role else None))
