@@ -44,7 +44,7 @@ RECEPTION = ("reaction", "follow_up", "taken_up")
 """Known only once the next message is there."""
 
 JUDGED = {
-    "remember": 2.6,
+    "remember": 2.2,
     "critical": 1.6,
     "terse_fact": 0.9,
     "commitment": 0.4,
@@ -194,8 +194,7 @@ def as_json(model: Weights, names: Sequence[str]) -> dict[str, Any]:
         "provenance": {"fitted": fitted, "judged": judged},
         "baseline": round(model.baseline, 4),
         "fitted": {
-            name: {"weight": round(model.weights[name], 4), "mean": round(model.means[name], 4)}
-            for name in FEATURES
+            name: {"weight": round(model.weights[name], 4), "mean": round(model.means[name], 4)} for name in FEATURES
         },
         "judged": JUDGED,
     }
@@ -246,9 +245,7 @@ def main() -> None:
     conversations = load(arguments.data)
     if len(conversations) > 1:
         report(conversations, leave_one_out(conversations), "leave one conversation out")
-    final = fit(
-        np.vstack([c.rows for c in conversations]), np.concatenate([c.evidence for c in conversations])
-    )
+    final = fit(np.vstack([c.rows for c in conversations]), np.concatenate([c.evidence for c in conversations]))
     if arguments.write:
         text = json.dumps(as_json(final, [c.name for c in conversations]), indent=2)
         WEIGHTS.write_text(text + "\n", encoding="utf-8")

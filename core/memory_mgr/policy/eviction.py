@@ -208,9 +208,7 @@ def _too_old(turn: _Turn, max_age_seconds: float | None, now: datetime) -> bool:
     return (now - turn.latest).total_seconds() > max_age_seconds
 
 
-def _in_order_of_leaving(
-    all_turns: Sequence[_Turn], gone: Mapping[str, Reason], weight: float
-) -> list[_Turn]:
+def _in_order_of_leaving(all_turns: Sequence[_Turn], gone: Mapping[str, Reason], weight: float) -> list[_Turn]:
     """The turns that may leave for size, the first to go first; never the last turn of the window."""
     last = len(all_turns) - 1
     movable = [

@@ -14,9 +14,7 @@ from memory_mgr.policy.eviction import Candidate, EvictionConfig, plan_eviction,
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def message(
-    index: int, role: str = "user", *, tokens: int = 10, minutes_ago: float = 0, **more: object
-) -> Candidate:
+def message(index: int, role: str = "user", *, tokens: int = 10, minutes_ago: float = 0, **more: object) -> Candidate:
     """A message of the window."""
     return Candidate(
         id=f"m{index}",
@@ -108,9 +106,7 @@ def test_planning_again_finds_nothing(window: list[Candidate], config: EvictionC
 
 
 @given(windows(), configs)
-def test_only_the_last_turn_and_pinned_ones_may_exceed_a_limit(
-    window: list[Candidate], config: EvictionConfig
-) -> None:
+def test_only_the_last_turn_and_pinned_ones_may_exceed_a_limit(window: list[Candidate], config: EvictionConfig) -> None:
     """The window is over a limit afterwards only if just its last turn, pinned turns and system are left."""
     plan = plan_eviction(window, config, NOW)
     over = (config.max_messages is not None and plan.messages > config.max_messages) or (
@@ -197,9 +193,7 @@ def test_importance_can_outweigh_age() -> None:
     assert list(plan_eviction(window, weighted, NOW)) == ["m1"]
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"max_messages": 0}, {"evict_to": 0}, {"evict_to": 1.5}, {"max_age_seconds": -1}]
-)
+@pytest.mark.parametrize("wrong", [{"max_messages": 0}, {"evict_to": 0}, {"evict_to": 1.5}, {"max_age_seconds": -1}])
 def test_limits_are_bounded(wrong: dict[str, float]) -> None:
     """Limits that cannot work are refused."""
     with pytest.raises(ValidationError):
