@@ -10,6 +10,7 @@ from pydantic import ValidationError as PydanticError
 
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.policy.eviction import EvictionConfig
+from memory_mgr.policy.importance import ImportanceConfig
 from memory_mgr.policy.packing import PackingConfig
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.types import Namespace
@@ -31,9 +32,7 @@ class _Settings(BaseModel):
 
 
 def _readable(name: str, error: PydanticError) -> str:
-    lines = (
-        f"{'.'.join(map(str, e['loc'])) or name}: {e['msg']} (got {e.get('input')!r:.80})" for e in error.errors()
-    )
+    lines = (f"{'.'.join(map(str, e['loc'])) or name}: {e['msg']} (got {e.get('input')!r:.80})" for e in error.errors())
     return f"{name}: " + "; ".join(lines)
 
 
@@ -78,7 +77,8 @@ class MemoryConfig(_Settings):
     database: str = Field("default_database", description="Chroma database on the server.")
     timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer of the server.")
     catalog_path: Path | None = Field(
-        None, description="Folder of the SQLite index; default: beside an embedded store, in memory for a server."
+        None,
+        description="Folder of the SQLite index; default: beside an embedded store, in memory for a server.",
     )
     read_only: bool = Field(False, description="Refuse writes; several processes may then read one folder.")
     open_namespaces: int = Field(64, ge=1, description="Namespaces kept open when idle.")
@@ -89,6 +89,7 @@ class MemoryConfig(_Settings):
     working: WorkingConfig = Field(default_factory=WorkingConfig)
     long_term: LongTermConfig = Field(default_factory=LongTermConfig)
     episodic: EpisodicConfig = Field(default_factory=EpisodicConfig)
+    importance_model: ImportanceConfig = Field(default_factory=ImportanceConfig, description="When no scorer is given.")
     recall: RecallConfig = Field(default_factory=RecallConfig)
     packing: PackingConfig = Field(default_factory=PackingConfig)
 

@@ -12,6 +12,7 @@ from memory_mgr.engine.manager import SyncMemoryManager
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.manager import MemoryManager
+from memory_mgr.types import Context
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,10 +80,13 @@ class ConversationContext:
     window = _asynchronous(SyncConversationContext.window)
     messages = _asynchronous(SyncConversationContext.messages)
     summaries = _asynchronous(SyncConversationContext.summaries)
-    build_context = _asynchronous(SyncConversationContext.build_context)
     evict = _asynchronous(SyncConversationContext.evict)
     reset = _asynchronous(SyncConversationContext.reset)
     delete = _asynchronous(SyncConversationContext.delete)
+
+    async def build_context(self, query: str, budget_tokens: int = 1000, **options: Any) -> Context:
+        """As `MemoryManager.build_context`, for this conversation."""
+        return await self.memory.build_context(query, budget_tokens, self.conversation_id, **options)
 
     set_slot = _working(WorkingMemory.set)
     get_slot = _working(WorkingMemory.get)
@@ -103,5 +107,3 @@ class ConversationContext:
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
-
-

@@ -114,9 +114,7 @@ class MemoryManager:
         """Whose memory it is."""
         return self.config.namespace
 
-    def _call(
-        self, method: Callable[Concatenate[SyncMemoryManager, P], R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    def _call(self, method: Callable[Concatenate[SyncMemoryManager, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         return method(self.sync, *args, **kwargs)
 
     def scoped(self, *labels: str | int) -> MemoryManager:

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.defaults.embedder import LocalEmbedder
-from memory_mgr.defaults.importance import HeuristicScorer
 from memory_mgr.defaults.summarizer import ExtractiveSummarizer, ModelSummarizer
 from memory_mgr.defaults.tokens import TiktokenCounter
 from memory_mgr.errors import ConfigurationError, EmbeddingError, ExtensionError, MemoryMgrError
@@ -88,7 +87,7 @@ class CheckedEmbedder:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or (lengths == 0).any():
             raise EmbeddingError(f"embedder {self.name!r} returned a vector that is zero or not finite")
-        return vectors / lengths
+        return np.asarray(vectors / lengths, np.float32)
 
     def _remembered(self, texts: Sequence[str], kind: TextKind) -> dict[str, NDArray[np.float32]]:
         known = {}
@@ -121,7 +120,10 @@ def as_embedder(given: Any, *, cache: int = 0) -> CheckedEmbedder:
     embedder = LocalEmbedder() if given is None else given
     dimensions = getattr(embedder, "dimensions", None)
     return CheckedEmbedder(
-        _embedding(embedder), _embedder_name(embedder), dimensions if isinstance(dimensions, int) else None, cache
+        _embedding(embedder),
+        _embedder_name(embedder),
+        dimensions if isinstance(dimensions, int) else None,
+        cache,
     )
 
 
@@ -212,8 +214,8 @@ def as_token_counter(given: Any) -> TokenCounter:
 
 
 def as_importance_scorer(given: Any) -> ImportanceScorer:
-    """An importance scorer from ours or a callable; None = the heuristic."""
-    scorer: ImportanceScorer = HeuristicScorer() if given is None else _adapted(given, "score", "importance")
+    """An importance scorer from ours or a callable."""
+    scorer: ImportanceScorer = _adapted(given, "score", "importance")
     return scorer
 
 

@@ -115,7 +115,9 @@ def _load_bpe(url: str, expected_hash: str | None = None) -> dict[bytes, int]:
         except OSError:
             continue
         if expected_hash is None or hashlib.sha256(content).hexdigest() == expected_hash:
-            return {base64.b64decode(t): int(rank) for t, rank in (line.split() for line in content.splitlines() if line)}
+            return {
+                base64.b64decode(t): int(rank) for t, rank in (line.split() for line in content.splitlines() if line)
+            }
     raise FileNotFoundError(f"{url} is not cached on this machine")
 
 

@@ -12,7 +12,7 @@ from memory_mgr.engine.messages import MESSAGE, as_message, as_new_memory, in_or
 from memory_mgr.engine.summarizing import Summaries
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.errors import ConfigurationError, MemoryMgrError
-from memory_mgr.policy.eviction import Candidate, plan_eviction
+from memory_mgr.policy.eviction import Candidate, EvictionPlan, plan_eviction
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -124,14 +124,20 @@ class SyncConversationContext:
             with repository.lock:
                 entries = self._entries(repository, WINDOW)
                 leaving = plan_eviction(
-                    [_candidate(entry) for entry in entries], self._runtime.config.short_term, self._runtime.now()
+                    [_candidate(entry) for entry in entries],
+                    self._runtime.config.short_term,
+                    self._runtime.now(),
                 )
                 gone = [entry for entry in entries if entry.id in leaving]
                 if gone:
-                    self._runtime.writer.move(repository, gone, ARCHIVE)
+                    self._runtime.writer.move(repository, self._scored_again(entries, leaving), ARCHIVE)
             if gone:
                 self._summaries.extend(repository)
             return len(gone)
+
+    def _scored_again(self, entries: Sequence[MemoryEntry], leaving: EvictionPlan) -> list[MemoryEntry]:
+        """Those that leave, with the importance they have in the light of what was said next."""
+        return [entry for entry in self._runtime.importance.once_answered(entries) if entry.id in leaving]
 
     # --- the whole conversation ----------------------------------------------------------------------------
 

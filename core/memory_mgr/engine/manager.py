@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -256,9 +257,7 @@ class SyncMemoryManager:
         most = None if limit is None else check.checked_count(limit, "limit")
         start = check.checked_count(offset, "offset")
         with self._lease() as repository:
-            return repository.read(
-                lambda c: c.listed(selection, limit=most, offset=start, newest_first=newest_first)
-            )
+            return repository.read(lambda c: c.listed(selection, limit=most, offset=start, newest_first=newest_first))
 
     # --- changing ------------------------------------------------------------------------------------------
 
@@ -351,12 +350,12 @@ class SyncMemoryManager:
             entry = found(repository, [check.checked_id(memory_id)])[0]
             chain = [entry]
             while (earlier := chain[0].details.get("supersedes")) is not None:
-                before = repository.read(lambda c, i=earlier: c.by_ids([i]))
+                before = _by_id(repository, str(earlier))
                 if not before or before[0] in chain:
                     break
                 chain.insert(0, before[0])
             while (later := chain[-1].superseded_by) is not None:
-                after = repository.read(lambda c, i=later: c.by_ids([i]))
+                after = _by_id(repository, later)
                 if not after or after[0] in chain:
                     break
                 chain.append(after[0])
@@ -439,13 +438,17 @@ class SyncMemoryManager:
         if self.config.read_only:
             raise UsageError("this memory was opened with read_only=True; open it without to write")
 
-    def _lease(self) -> Any:
+    def _lease(self) -> AbstractContextManager[Repository]:
         return self._runtime.lease(self.namespace)
 
     def _selection(self, memory_type: Tiers, filters: Filters | None, *, hidden: bool) -> Selection:
         tiers = check.checked_tiers(memory_type)
         parsed = None if not filters else parse_filter(filters)
         return Selection(tiers, self._runtime.now(), parsed, hidden)
+
+
+def _by_id(repository: Repository, memory_id: str) -> list[MemoryEntry]:
+    return repository.read(lambda catalog: catalog.by_ids([memory_id]))
 
 
 def _embedded(repository: Repository, entries: Sequence[MemoryEntry]) -> list[MemoryEntry]:

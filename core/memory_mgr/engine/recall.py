@@ -118,7 +118,9 @@ class Recaller:
         top = ranked[: self._config.rerank_candidates]
         scores = reranker.rerank(query.text, [_shown(rows[r.id]) for r in top])
         if len(scores) != len(top):
-            raise RerankError(f"the reranker returned {len(scores)} scores for {len(top)} texts; it must return one each")
+            raise RerankError(
+                f"the reranker returned {len(scores)} scores for {len(top)} texts; it must return one each"
+            )
         return blend(ranked, list(scores), weight=self._config.rerank_weight)
 
 

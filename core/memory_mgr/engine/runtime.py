@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,20 +11,18 @@ from memory_mgr.config import MemoryConfig
 from memory_mgr.defaults.adapters import (
     as_clock,
     as_embedder,
-    as_importance_scorer,
     as_reranker,
     as_summarizer,
     as_token_counter,
 )
+from memory_mgr.engine.importance import Importance
 from memory_mgr.engine.shared import SharedStore
 from memory_mgr.engine.writing import Writer
 from memory_mgr.errors import ManagerClosedError
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.repository import Repository
-from memory_mgr.types import Namespace, NewMemory
-
-log = logging.getLogger(__name__)
+from memory_mgr.types import Namespace
 
 
 class Runtime:
@@ -40,14 +37,14 @@ class Runtime:
         self.clock = as_clock(config.clock)
         self.embedder = as_embedder(config.embedder, cache=config.embedding_cache)
         self.counter = as_token_counter(config.token_counter)
-        self.scorer = as_importance_scorer(config.importance)
+        self.importance = Importance(config)
         self.reranker = None if config.reranker is None else as_reranker(config.reranker)
         self.summarizer = as_summarizer(config.summarizer, llm=config.llm, counter=self.counter)
         self.space = EmbeddingSpace(self.embedder.name, self.embedder.dimensions)
         self._shared = SharedStore.acquire(config, self.space)
         self.store = self._shared.store
         self.pool = self._shared.pool
-        self.writer = Writer(self.pool, self.embed, self._scores, self.now, config.write_batch)
+        self.writer = Writer(self.pool, self.embed, self.importance.of_new, self.now, config.write_batch)
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()
         self.closed = False
@@ -92,23 +89,6 @@ class Runtime:
         self.check_open()
         with self.pool.lease(namespace) as repository:
             yield repository
-
-    def _scores(self, news: Sequence[NewMemory]) -> list[float]:
-        scores, previous = [], None
-        for new in news:
-            given = new.importance_score
-            scores.append(self._importance(new, previous) if given is None else given)
-            previous = new.content
-        return scores
-
-    def _importance(self, new: NewMemory, previous: str | None) -> float:
-        role = (new.details or {}).get("role")
-        try:
-            return self.scorer.score(new.content, role=role if isinstance(role, str) else None, previous=previous)
-        except Exception:
-            # A scorer must never keep a memory from being stored.
-            log.warning("the importance scorer failed; 0.5 is used instead", exc_info=True)
-            return 0.5
 
     def flush(self) -> None:
         """Write what was only noted."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 from memory_mgr.config import MemoryConfig
 from memory_mgr.engine.pool import RepositoryPool
@@ -20,7 +21,7 @@ _Key = tuple[object, ...]
 class SharedStore:
     """A store with its open namespaces; `acquire` one, `release` it when done."""
 
-    _open: dict[_Key, SharedStore] = {}
+    _open: ClassVar[dict[_Key, SharedStore]] = {}
     _lock = threading.Lock()
 
     def __init__(self, key: _Key, config: MemoryConfig, space: EmbeddingSpace) -> None:

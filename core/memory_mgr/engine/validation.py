@@ -61,7 +61,7 @@ def checked_id(memory_id: object) -> str:
 def checked_tier(tier: object) -> MemoryType:
     """The tier that a value names."""
     try:
-        return MemoryType(tier)
+        return MemoryType(str(tier))
     except ValueError as error:
         names = ", ".join(t.value for t in MemoryType)
         raise InvalidInputError(f"unknown memory type {shown(tier)}; one of {names}") from error

@@ -71,12 +71,11 @@ class WorkingMemory:
 
     def delete(self, key: str) -> int:
         """Unset a slot; 1 if it was set, else 0."""
-        with self._runtime.lease(self._namespace) as repository:
-            with repository.lock:
-                entries = repository.read(lambda catalog: catalog.by_ids([entry_id(self._task, f"slot:{key}")]))
-                if entries:
-                    repository.remove(entries)
-                return len(entries)
+        with self._runtime.lease(self._namespace) as repository, repository.lock:
+            entries = repository.read(lambda catalog: catalog.by_ids([entry_id(self._task, f"slot:{key}")]))
+            if entries:
+                repository.remove(entries)
+            return len(entries)
 
     def add_note(self, text: str, ttl_seconds: float | None = None) -> MemoryEntry:
         """Write something down for the task at hand."""
@@ -151,7 +150,9 @@ class WorkingMemory:
             entries = self._read(repository, hidden=True)
             gone = [e for e in entries if e.expires_at is not None and e.expires_at <= now]
             alive = [e for e in entries if e not in gone]
-            gone += over_budget(alive, [self._runtime.counter.count(e.content) for e in alive], self._settings.max_tokens)
+            gone += over_budget(
+                alive, [self._runtime.counter.count(e.content) for e in alive], self._settings.max_tokens
+            )
             if gone:
                 repository.remove(gone)
 

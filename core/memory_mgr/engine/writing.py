@@ -44,7 +44,9 @@ class Writer:
         batch: Entries written together at most.
     """
 
-    def __init__(self, pool: RepositoryPool, embed: Embed, score: Score, now: Callable[[], datetime], batch: int) -> None:
+    def __init__(
+        self, pool: RepositoryPool, embed: Embed, score: Score, now: Callable[[], datetime], batch: int
+    ) -> None:
         self._pool = pool
         self._embed = embed
         self._score = score

@@ -27,9 +27,7 @@ class EmbeddingSpace:
 class VectorStore(Protocol):
     """Keeps entries with their vectors. Thread-safe; every verb may raise `StoreError`."""
 
-    def upsert(
-        self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors
-    ) -> None:
+    def upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         """Write `entries` with `vectors` of shape (len(entries), dimensions); same ids are replaced.
 
         The collection is created on first use. All of one call or, after a crash, a prefix of it is stored.
@@ -44,9 +42,7 @@ class VectorStore(Protocol):
         """The entries with these ids, in the order of `ids`; missing ones are left out."""
         ...
 
-    def vectors(
-        self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def vectors(self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors of these ids; missing ones are left out."""
         ...
 

@@ -83,7 +83,7 @@ class Catalog(CatalogFile):
         """Forget all rows."""
         with self.transaction():
             for table in ("entries", "attributes", "words", "pending"):
-                self.db.execute(f"DELETE FROM {table}")  # noqa: S608
+                self.db.execute(f"DELETE FROM {table}")
 
     def _put(self, entry: MemoryEntry, vector: NDArray[np.float32] | None) -> set[int]:
         """Write one row; the rows whose words must be indexed again."""
@@ -101,9 +101,7 @@ class Catalog(CatalogFile):
         )
         return stale if unchanged else stale | {rowid} | self._following(*stream)
 
-    def _upsert(
-        self, entry: MemoryEntry, stream: tuple[object, ...], vector: NDArray[np.float32] | None
-    ) -> int:
+    def _upsert(self, entry: MemoryEntry, stream: tuple[object, ...], vector: NDArray[np.float32] | None) -> int:
         blob, scale = (None, None) if vector is None else quantized(vector)
         row = self.db.execute(
             "INSERT INTO entries (id, tier, source, ts, seq, speaker, importance, expires, superseded_by, pinned,"
@@ -169,7 +167,8 @@ class Catalog(CatalogFile):
             moment = datetime.fromtimestamp(row[4], UTC)
             near, far = context_columns(self._before(row[2:]), moment, self._recall)
             self.db.execute(
-                "INSERT OR REPLACE INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)", (rowid, own, near, far)
+                "INSERT OR REPLACE INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)",
+                (rowid, own, near, far),
             )
 
     def _before(self, stream: tuple[Any, ...]) -> list[Said]:
@@ -198,7 +197,7 @@ class Catalog(CatalogFile):
         condition, parameters = selection.where()
         marks = ", ".join("?" * len(weights))
         rows = self.all_rows(
-            f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"  # noqa: S608
+            f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"
             f" JOIN entries ON entries.rowid = words.rowid WHERE words MATCH ? AND {condition}"
             " ORDER BY score DESC LIMIT ?",
             [*weights, match, *parameters, limit],
@@ -208,14 +207,15 @@ class Catalog(CatalogFile):
     def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
         """In how many entries each indexed term occurs; terms that do not occur are left out."""
         rows = self.all_rows(
-            "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))", (json.dumps(terms),)
+            "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))",
+            (json.dumps(terms),),
         )
         return {str(term): int(count) for term, count in rows}
 
     def count(self, selection: Selection) -> int:
         """How many entries the selection holds."""
         condition, parameters = selection.where()
-        return int(self.all_rows(f"SELECT count(*) FROM entries WHERE {condition}", parameters)[0][0])  # noqa: S608
+        return int(self.all_rows(f"SELECT count(*) FROM entries WHERE {condition}", parameters)[0][0])
 
     def tier_counts(self) -> dict[MemoryType, int]:
         """All entries by tier, hidden ones too."""
@@ -238,13 +238,13 @@ class Catalog(CatalogFile):
         if ids is not None:
             condition += " AND id IN (SELECT value FROM json_each(?))"
             parameters.append(json.dumps(list(ids)))
-        return dict(self.all_rows(f"SELECT id, rowid FROM entries WHERE {condition}", parameters))  # noqa: S608
+        return dict(self.all_rows(f"SELECT id, rowid FROM entries WHERE {condition}", parameters))
 
     def eligible(self, rowids: Sequence[int], selection: Selection) -> set[int]:
         """Those of `rowids` that the selection holds."""
         condition, parameters = selection.where()
         rows = self.all_rows(
-            f"SELECT rowid FROM entries WHERE rowid IN (SELECT value FROM json_each(?)) AND {condition}",  # noqa: S608
+            f"SELECT rowid FROM entries WHERE rowid IN (SELECT value FROM json_each(?)) AND {condition}",
             [json.dumps(list(rowids)), *parameters],
         )
         return {int(row[0]) for row in rows}
@@ -261,7 +261,7 @@ class Catalog(CatalogFile):
         """The `top_k` nearest of the selection as (rowid, cosine), every vector compared."""
         condition, parameters = selection.where()
         rows = self.all_rows(
-            f"SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL AND {condition}",  # noqa: S608
+            f"SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL AND {condition}",
             parameters,
         )
         scores = _cosines(query, rows)
@@ -281,12 +281,12 @@ class Catalog(CatalogFile):
         """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
         rows = self.all_rows(_POOL, (_TEXT_CHARS, json.dumps(list(rowids))))
         scores = _cosines(query, [(row[0], *row[10:]) for row in rows])
-        return [PoolRow(*row[:10], float(score)) for row, score in zip(rows, scores, strict=True)]
+        return [PoolRow._make((*row[:10], float(score))) for row, score in zip(rows, scores, strict=True)]
 
     def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
         """Whole entries by row."""
         rows = self.all_rows(
-            f"SELECT rowid, {_ENTRY} FROM entries WHERE rowid IN (SELECT value FROM json_each(?))",  # noqa: S608
+            f"SELECT rowid, {_ENTRY} FROM entries WHERE rowid IN (SELECT value FROM json_each(?))",
             (json.dumps(list(rowids)),),
         )
         return {row[0]: self._entry(row[1:]) for row in rows}
@@ -294,7 +294,7 @@ class Catalog(CatalogFile):
     def by_ids(self, ids: Sequence[str]) -> list[MemoryEntry]:
         """Whole entries in the order of `ids`, hidden ones too; missing ones are left out."""
         rows = self.all_rows(
-            f"SELECT id, {_ENTRY} FROM entries WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            f"SELECT id, {_ENTRY} FROM entries WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
         found = {row[0]: self._entry(row[1:]) for row in rows}
@@ -307,8 +307,7 @@ class Catalog(CatalogFile):
         condition, parameters = selection.where()
         direction = "DESC" if newest_first else "ASC"
         rows = self.all_rows(
-            f"SELECT {_ENTRY} FROM entries WHERE {condition}"  # noqa: S608
-            f" ORDER BY ts {direction}, seq {direction} LIMIT ? OFFSET ?",
+            f"SELECT {_ENTRY} FROM entries WHERE {condition} ORDER BY ts {direction}, seq {direction} LIMIT ? OFFSET ?",
             [*parameters, -1 if limit is None else limit, offset],
         )
         return [self._entry(row) for row in rows]

@@ -60,7 +60,11 @@ class CatalogFile:
         self.namespace = namespace
         self._lock = threading.RLock()
         self.db = sqlite3.connect(
-            path or ":memory:", check_same_thread=False, isolation_level=None, timeout=30, cached_statements=256
+            path or ":memory:",
+            check_same_thread=False,
+            isolation_level=None,
+            timeout=30,
+            cached_statements=256,
         )
         try:
             self._prepare()
@@ -89,6 +93,7 @@ class CatalogFile:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        """All or nothing of what is executed inside; may be nested."""
         with self._lock:
             if self.db.in_transaction:
                 yield
@@ -102,6 +107,7 @@ class CatalogFile:
             self.db.execute("COMMIT")
 
     def all_rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
         with self._lock:
             return self.db.execute(sql, parameters).fetchall()
 

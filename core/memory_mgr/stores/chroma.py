@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-import chromadb
 import httpx
 import numpy as np
 from chromadb.api import ClientAPI
@@ -30,7 +29,16 @@ _RECORD = "entry"
 """The one metadata key; every further key costs a row in Chroma's tables."""
 _HANDLES = 256
 """Collections whose handles are remembered."""
-_UNAVAILABLE = ("connect", "timed out", "timeout", "locked", "disk", "readonly", "read-only", "unable to open")
+_UNAVAILABLE = (
+    "connect",
+    "timed out",
+    "timeout",
+    "locked",
+    "disk",
+    "readonly",
+    "read-only",
+    "unable to open",
+)
 
 
 @contextmanager
@@ -70,9 +78,7 @@ class ChromaStore:
         on_close: Lets go of the client.
     """
 
-    def __init__(
-        self, client: ClientAPI, space: EmbeddingSpace, on_close: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, client: ClientAPI, space: EmbeddingSpace, on_close: Callable[[], None] = lambda: None) -> None:
         self._client = client
         self._space = space
         self._on_close = on_close
@@ -154,9 +160,7 @@ class ChromaStore:
 
     # --- verbs ---------------------------------------------------------------------------------------------
 
-    def upsert(
-        self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors
-    ) -> None:
+    def upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         """Write entries with their vectors; same ids are replaced."""
         with map_store_errors("writing"):
             try:
@@ -165,9 +169,7 @@ class ChromaStore:
                 self._forget_handle(namespace, tier)
                 self._upsert(namespace, tier, entries, vectors)
 
-    def _upsert(
-        self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors
-    ) -> None:
+    def _upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         collection = cast("Collection", self._collection(namespace, tier, create=True))
         for start in range(0, len(entries), self._batch):
             part = entries[start : start + self._batch]
@@ -194,12 +196,11 @@ class ChromaStore:
         def read(collection: Collection) -> list[MemoryEntry]:
             return _entries(collection.get(ids=list(ids), include=["documents", "metadatas"]), namespace, tier)
 
-        found = {e.id: e for e in self._ask(namespace, tier, "reading", read, [])} if ids else {}
+        nothing: list[MemoryEntry] = []
+        found = {e.id: e for e in (self._ask(namespace, tier, "reading", read, nothing) if ids else nothing)}
         return [found[i] for i in ids if i in found]
 
-    def vectors(
-        self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def vectors(self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors of these ids."""
 
         def read(collection: Collection) -> dict[str, NDArray[np.float32]]:
@@ -214,7 +215,7 @@ class ChromaStore:
         """The nearest entries with their cosine."""
 
         def search(collection: Collection) -> list[tuple[str, float]]:
-            result = collection.query(query_embeddings=[vector], n_results=top_k, include=["distances"])
+            result = collection.query(query_embeddings=cast("Any", [vector]), n_results=top_k, include=["distances"])
             distances = result["distances"] or [[]]
             return [(i, 1.0 - d) for i, d in zip(result["ids"][0], distances[0], strict=True)]
 
@@ -241,13 +242,11 @@ class ChromaStore:
         include: list[Any] = ["documents", "metadatas", *(["embeddings"] if with_vectors else [])]
         offset = 0
         while True:
-            result = self._ask(
-                namespace,
-                tier,
-                "scanning",
-                lambda c, start=offset: c.get(limit=batch, offset=start, include=include),
-                None,
-            )
+
+            def page(collection: Collection, start: int = offset) -> Any:
+                return collection.get(limit=batch, offset=start, include=include)
+
+            result = self._ask(namespace, tier, "scanning", page, None)
             if result is None or not result["ids"]:
                 return
             offset += len(result["ids"])

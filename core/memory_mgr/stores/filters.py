@@ -168,7 +168,8 @@ def _entry(key: object, value: object, depth: int) -> Filter:
 
 def _unknown(operator: str) -> InvalidFilterError:
     return InvalidFilterError(
-        f"unknown operator {operator!r:.80}; comparisons: {' '.join(COMPARISONS)}; around filters: {' '.join(COMBINATIONS)}"
+        f"unknown operator {operator!r:.80}; comparisons: {' '.join(COMPARISONS)}; "
+        f"around filters: {' '.join(COMBINATIONS)}"
     )
 
 
@@ -236,7 +237,7 @@ def _field_operand(name: str, value: object) -> Typed:
         return "n", _storable(value)
     if name == "memory_type":
         try:
-            return "s", MemoryType(value).value
+            return "s", MemoryType(str(value)).value
         except ValueError as error:
             raise InvalidFilterError(f"unknown memory type {value!r:.80}") from error
     if value is None:
@@ -333,7 +334,10 @@ def _condition_sql(condition: Condition) -> tuple[str, list[object]]:
     else:
         sign = _RANGES.get(condition.operator, "=")
         test, values = f"type = ? AND value {sign} ?", [letter, operand]
-    return f"entries.rowid IN (SELECT entry FROM attributes WHERE key = ? AND {test})", [condition.path, *values]
+    return f"entries.rowid IN (SELECT entry FROM attributes WHERE key = ? AND {test})", [
+        condition.path,
+        *values,
+    ]
 
 
 def _field_sql(column: str, condition: Condition) -> tuple[str, list[object]]:

@@ -29,9 +29,7 @@ class InMemoryStore:
         self._lock = threading.RLock()
         self._shelves: dict[tuple[Namespace, MemoryType], _Shelf] = defaultdict(dict)
 
-    def upsert(
-        self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors
-    ) -> None:
+    def upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         """Write entries with their vectors; same ids are replaced."""
         if vectors.shape != (len(entries), self._space.dimensions):
             raise InvalidInputError(
@@ -53,9 +51,7 @@ class InMemoryStore:
             shelf = self._shelf(namespace, tier)
             return [shelf[i][0] for i in ids if i in shelf]
 
-    def vectors(
-        self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]
-    ) -> dict[str, NDArray[np.float32]]:
+    def vectors(self, namespace: Namespace, tier: MemoryType, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors of these ids."""
         with self._lock:
             shelf = self._shelf(namespace, tier)

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.errors import StoreUnavailableError
-from memory_mgr.protocols import Vectors
 from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
@@ -224,9 +224,7 @@ class Repository:
         """The vectors of entries by id, as they were stored."""
         return self._vectors(entries, [e.memory_type for e in entries])
 
-    def _vectors(
-        self, entries: Sequence[MemoryEntry], tiers: Sequence[MemoryType]
-    ) -> dict[str, NDArray[np.float32]]:
+    def _vectors(self, entries: Sequence[MemoryEntry], tiers: Sequence[MemoryType]) -> dict[str, NDArray[np.float32]]:
         ids: dict[MemoryType, list[str]] = defaultdict(list)
         for entry, tier in zip(entries, tiers, strict=True):
             ids[tier].append(entry.id)

@@ -115,7 +115,10 @@ class StoreConformance:
         places += [(("Acme",), LONG), (('acme", "corp',), LONG), (("acmé",), LONG), (("acme\u0301",), LONG)]
         for number, (namespace, tier) in enumerate(places):
             store.upsert(
-                namespace, tier, [entry("x", f"text {number}", namespace=namespace, memory_type=tier)], vectors(0)
+                namespace,
+                tier,
+                [entry("x", f"text {number}", namespace=namespace, memory_type=tier)],
+                vectors(0),
             )
         for number, (namespace, tier) in enumerate(places):
             assert [e.content for e in store.get(namespace, tier, ["x"])] == [f"text {number}"]
@@ -150,9 +153,7 @@ class StoreConformance:
         """A write larger than the store's own batch limit arrives whole."""
         store = self.make_store()
         count = 6000
-        store.upsert(
-            NAMESPACE, LONG, [entry(f"{n}") for n in range(count)], vectors(*(n % 8 for n in range(count)))
-        )
+        store.upsert(NAMESPACE, LONG, [entry(f"{n}") for n in range(count)], vectors(*(n % 8 for n in range(count))))
         assert store.count(NAMESPACE, LONG) == count
 
     def test_a_long_text(self) -> None:

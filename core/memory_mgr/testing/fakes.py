@@ -58,4 +58,4 @@ class FakeEmbedder:
             for word in re.findall(r"\w+", text.lower()):
                 digest = zlib.crc32(word.encode("utf-8", "replace"))
                 row[digest % self.dimensions] += 1 if digest & 1 << 20 else -1
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)

@@ -57,7 +57,14 @@ def test_a_message_comes_back_as_it_was(memory: SyncMemoryManager) -> None:
     call = ToolCall(id="call-1", name="weather", arguments={"city": "Lisbon", "days": [1, 2]})
     said = [
         Message(role="system", content="You are kind.", id="s", timestamp=moment),
-        Message(role="user", content="  Rain?  ", name="Ana", id="u", timestamp=moment, metadata={"n": {"a": [None]}}),
+        Message(
+            role="user",
+            content="  Rain?  ",
+            name="Ana",
+            id="u",
+            timestamp=moment,
+            metadata={"n": {"a": [None]}},
+        ),
         Message(role="assistant", tool_calls=(call,), id="a", timestamp=moment, original={"type": "ai", "x": 1}),
         Message(role="tool", content="", tool_call_id="call-1", id="t", timestamp=moment),
     ]
