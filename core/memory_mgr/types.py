@@ -36,6 +36,9 @@ class MemoryType(StrEnum):
 
 MemoryTypes = MemoryType
 
+PASSAGE = "passage"
+"""`MemoryEntry.kind` of the parts by which long texts are found."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEntry:
@@ -55,6 +58,8 @@ class MemoryEntry:
         embedding: The vector, only when asked for.
         score: Relevance in [0, 1], only on search results.
         explain: The parts of `score`, only when asked for.
+        passage: Start and end (exclusive) of the characters of `content` that answer best, on search results that
+            are long.
         expires_at: When it stops being recalled (aware, UTC), None = never.
         superseded_by: Id of the entry that replaced it, None = current.
         pinned: Never evicted or pruned by policy.
@@ -78,6 +83,7 @@ class MemoryEntry:
     embedding: list[float] | None = None
     score: float | None = None
     explain: dict[str, float] | None = None
+    passage: tuple[int, int] | None = None
     expires_at: datetime | None = None
     superseded_by: str | None = None
     pinned: bool = False

@@ -100,4 +100,8 @@ class ContextBuilder:
 
 def _said(entry: MemoryEntry) -> str:
     role = entry.details.get("role") if entry.kind == MESSAGE else None
-    return attributed(entry.content, entry.speaker or (str(role) if role else None))
+    content = entry.content
+    if entry.passage is not None:
+        start, end = entry.passage
+        content = f"{'… ' if start else ''}{content[start:end]}{' …' if end < len(content) else ''}"
+    return attributed(content, entry.speaker or (str(role) if role else None))

@@ -40,19 +40,22 @@ class Recaller:
     ) -> list[MemoryEntry]:
         """The best `limit` entries of the selection, best first, with `score` and, if asked, `explain`."""
         ranked, rows = self.ranked(repository, text, selection, limit)
-        entries = repository.read(lambda catalog: catalog.entries([rows[r.id].rowid for r in ranked]))
+        entries = {e.id: e for e in repository.read(lambda catalog: catalog.by_ids([r.id for r in ranked]))}
         if not self._runtime.config.read_only:
             repository.accessed([r.id for r in ranked], self._runtime.now().timestamp())
         return [
-            entries[rows[r.id].rowid].with_changes(score=r.score, explain=dict(r.parts) if explain else None)
+            entries[r.id].with_changes(
+                score=r.score, explain=dict(r.parts) if explain else None, passage=_span(entries[r.id], r, rows)
+            )
             for r in ranked
-            if rows[r.id].rowid in entries
+            if r.id in entries
         ]
 
     def ranked(
         self, repository: Repository, text: str, selection: Selection, limit: int
     ) -> tuple[list[Ranked], dict[str, PoolRow]]:
         """The ranking behind `search`, and the rows it was made of by id."""
+        selection = selection.with_passages()
         query = analyse(text, now=selection.now, config=self._config)
         vector = self._runtime.embed([query.text], "query")[0]
         words = repository.read(lambda catalog: self._words(catalog, query, selection))
@@ -89,7 +92,7 @@ class Recaller:
     def _near(self, repository: Repository, vector: Vector, selection: Selection) -> set[int]:
         """Rows whose vectors are nearest to the query's."""
         found: set[int] = set()
-        totals = repository.read(lambda catalog: catalog.tier_counts())
+        totals = repository.read(lambda catalog: catalog.stored_counts())
         for tier in selection.tiers:
             if totals[tier]:
                 found |= self._near_in(repository, vector, selection.narrowed([tier]), totals[tier])
@@ -116,7 +119,7 @@ class Recaller:
         if reranker is None or not ranked:
             return ranked
         top = ranked[: self._config.rerank_candidates]
-        scores = reranker.rerank(query.text, [_shown(rows[r.id]) for r in top])
+        scores = reranker.rerank(query.text, [_shown(rows[r.passage or r.id]) for r in top])
         if len(scores) != len(top):
             raise RerankError(
                 f"the reranker returned {len(scores)} scores for {len(top)} texts; it must return one each"
@@ -149,10 +152,19 @@ def _items(rows: dict[int, PoolRow], words: dict[int, float], eligible: set[int]
             previous_id=None if row.previous is None else ids.get(row.previous),
             next_id=None if row.following is None else ids.get(row.following),
             importance=row.importance,
+            parent=row.whole,
             eligible=row.rowid in eligible,
         )
         for row in rows.values()
     ]
+
+
+def _span(entry: MemoryEntry, ranked: Ranked, rows: dict[str, PoolRow]) -> tuple[int, int] | None:
+    """Where in a long entry the passage is that was found."""
+    if ranked.passage is None:
+        return None
+    start = entry.content.find(rows[ranked.passage].content)
+    return (start, start + len(rows[ranked.passage].content)) if start >= 0 else None
 
 
 def _shown(row: PoolRow) -> str:

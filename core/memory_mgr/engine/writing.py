@@ -18,7 +18,8 @@ from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.repository import Repository
-from memory_mgr.types import MemoryEntry, MemoryType, Namespace, NewMemory
+from memory_mgr.stores.passages import has_passages, with_passages
+from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
 
 log = logging.getLogger(__name__)
 Embed = Callable[[Sequence[str], TextKind], Vectors]
@@ -76,7 +77,10 @@ class Writer:
         drafts = [
             _draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)
         ]
-        return self._additions.submit(_Addition(namespace, drafts)) if drafts else []
+        if not drafts:
+            return []
+        stored = self._additions.submit(_Addition(namespace, [e for draft in drafts for e in with_passages(draft)]))
+        return [entry for entry in stored if entry.kind != PASSAGE]
 
     def _add_together(self, additions: list[_Addition]) -> Sequence[list[MemoryEntry] | BaseException]:
         texts = [entry.searchable_text for addition in additions for entry in addition.entries]
@@ -115,7 +119,8 @@ class Writer:
         while True:
             changed = entry.with_changes(**changes)
             same_text = changed.searchable_text == entry.searchable_text
-            vectors = None if same_text else self._embed([changed.searchable_text], "document")
+            parts = [] if same_text else with_passages(changed)
+            vectors = None if same_text else self._embed([part.searchable_text for part in parts], "document")
             with repository.lock:
                 current = found(repository, [memory_id])[0]
                 if current.revision != entry.revision and not same_text:
@@ -124,9 +129,8 @@ class Writer:
                 changed = current.with_changes(**changes, revision=current.revision + 1)
                 if vectors is None:
                     repository.rewrite([changed])
-                else:
-                    repository.add([changed], vectors)
-                return changed
+                    return changed
+                return _rewritten(repository, current, parts, vectors)
 
     @staticmethod
     def move(repository: Repository, entries: Sequence[MemoryEntry], tier: MemoryType) -> list[MemoryEntry]:
@@ -135,6 +139,21 @@ class Writer:
             moved = [replace(e, memory_type=tier, revision=e.revision + 1, embedding=None) for e in entries]
             repository.move(moved, [e.memory_type for e in entries])
             return moved
+
+
+def _rewritten(
+    repository: Repository, current: MemoryEntry, parts: Sequence[MemoryEntry], vectors: Vectors
+) -> MemoryEntry:
+    """Store an entry with its new text and passages in place of the old ones."""
+    revision = current.revision + 1
+    parts = [part.with_changes(revision=revision, sequence=current.sequence) for part in parts]
+    old = repository.read(lambda catalog: catalog.passages([current.id])) if has_passages(current) else []
+    repository.add(parts, vectors)
+    kept = {part.id for part in parts}
+    gone = [passage for passage in old if passage.id not in kept]
+    if gone:
+        repository.remove(gone)
+    return parts[0]
 
 
 def found(repository: Repository, ids: Sequence[str]) -> list[MemoryEntry]:

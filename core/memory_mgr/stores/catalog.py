@@ -21,16 +21,19 @@ from memory_mgr.stores.catalog_file import CatalogFile
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.stores.filters import flatten
 from memory_mgr.stores.selection import Selection
-from memory_mgr.types import MemoryEntry, MemoryType, Namespace
+from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
 
 _WINDOW = 8
 """Earlier entries of the stream that are read to build the context columns (`RecallConfig.context_entries`)."""
+_INDEXED_CHARS = 20_000
+"""Characters whose words are indexed with an entry; what follows is found by the passages of the entry."""
 _TEXT_CHARS = 4000
 """Characters of an entry that ranking looks at."""
 
 
 class PoolRow(NamedTuple):
-    """An entry as ranking sees it; `previous` and `following` are rows of the same stream, `ts` epoch seconds."""
+    """An entry as ranking sees it; `previous` and `following` are rows of the same stream, `ts` epoch seconds, `whole` the id
+    of the entry that a passage is part of."""
 
     rowid: int
     id: str
@@ -42,6 +45,7 @@ class PoolRow(NamedTuple):
     importance: float
     previous: int | None
     following: int | None
+    whole: str | None
     similarity: float
 
 
@@ -105,7 +109,7 @@ class Catalog(CatalogFile):
         blob, scale = (None, None) if vector is None else quantized(vector)
         row = self.db.execute(
             "INSERT INTO entries (id, tier, source, ts, seq, speaker, importance, expires, superseded_by, pinned,"
-            " kind, content, record, vector, scale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " kind, whole, content, record, vector, scale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET tier = excluded.tier, source = excluded.source, ts = excluded.ts,"
             " seq = excluded.seq, speaker = excluded.speaker, importance = excluded.importance,"
             " expires = excluded.expires, superseded_by = excluded.superseded_by, pinned = excluded.pinned,"
@@ -120,6 +124,7 @@ class Catalog(CatalogFile):
                 entry.superseded_by,
                 entry.pinned,
                 entry.kind,
+                entry.details.get("whole") if entry.kind == PASSAGE else None,
                 entry.content,
                 encode_entry(entry),
                 blob,
@@ -150,7 +155,7 @@ class Catalog(CatalogFile):
         return {
             row[0]
             for row in self.db.execute(
-                "SELECT rowid FROM entries WHERE tier = ? AND source = ? AND (ts, seq) > (?, ?)"
+                "SELECT rowid FROM entries WHERE tier = ? AND source = ? AND (ts, seq) > (?, ?) AND whole IS NULL"
                 " ORDER BY ts, seq LIMIT ?",
                 (tier, source, ts, seq, _WINDOW),
             )
@@ -159,13 +164,14 @@ class Catalog(CatalogFile):
     def _index(self, rowids: Iterable[int]) -> None:
         for rowid in sorted(rowids):
             row = self.db.execute(
-                "SELECT speaker, content, tier, source, ts, seq FROM entries WHERE rowid = ?", (rowid,)
+                "SELECT speaker, content, tier, source, ts, seq, whole FROM entries WHERE rowid = ?", (rowid,)
             ).fetchone()
             if row is None:
                 continue
-            own = index_text(_said(*row[:2]))
-            moment = datetime.fromtimestamp(row[4], UTC)
-            near, far = context_columns(self._before(row[2:]), moment, self._recall)
+            speaker, content, *stream, whole = row
+            moment = datetime.fromtimestamp(stream[2], UTC)
+            near, far = context_columns(() if whole else self._before(tuple(stream)), moment, self._recall)
+            own = index_text(_said(speaker, content[:_INDEXED_CHARS]))
             self.db.execute(
                 "INSERT OR REPLACE INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)",
                 (rowid, own, near, far),
@@ -176,6 +182,7 @@ class Catalog(CatalogFile):
             return []
         rows = self.db.execute(
             "SELECT speaker, content, ts FROM entries WHERE tier = ? AND source = ? AND (ts, seq) < (?, ?)"
+            " AND whole IS NULL"
             " ORDER BY ts DESC, seq DESC LIMIT ?",
             (*stream, _WINDOW),
         )
@@ -219,7 +226,14 @@ class Catalog(CatalogFile):
 
     def tier_counts(self) -> dict[MemoryType, int]:
         """All entries by tier, hidden ones too."""
-        rows = dict(self.all_rows("SELECT tier, n FROM counts"))
+        return self._counted("SELECT tier, n FROM counts WHERE NOT passages")
+
+    def stored_counts(self) -> dict[MemoryType, int]:
+        """What Chroma should count by tier: entries and their passages."""
+        return self._counted("SELECT tier, sum(n) FROM counts GROUP BY tier")
+
+    def _counted(self, sql: str) -> dict[MemoryType, int]:
+        rows = dict(self.all_rows(sql))
         return {tier: int(rows.get(tier.value, 0)) for tier in MemoryType}
 
     def hidden(self, now: datetime) -> tuple[int, int]:
@@ -280,8 +294,8 @@ class Catalog(CatalogFile):
     def pool(self, rowids: Sequence[int], query: NDArray[np.float32]) -> list[PoolRow]:
         """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
         rows = self.all_rows(_POOL, (_TEXT_CHARS, json.dumps(list(rowids))))
-        scores = _cosines(query, [(row[0], *row[10:]) for row in rows])
-        return [PoolRow._make((*row[:10], float(score))) for row, score in zip(rows, scores, strict=True)]
+        scores = _cosines(query, [(row[0], *row[11:]) for row in rows])
+        return [PoolRow._make((*row[:11], float(score))) for row, score in zip(rows, scores, strict=True)]
 
     def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
         """Whole entries by row."""
@@ -299,6 +313,14 @@ class Catalog(CatalogFile):
         )
         found = {row[0]: self._entry(row[1:]) for row in rows}
         return [found[i] for i in dict.fromkeys(ids) if i in found]
+
+    def passages(self, wholes: Sequence[str]) -> list[MemoryEntry]:
+        """The passages of these entries."""
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE whole IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps(list(wholes)),),
+        )
+        return [self._entry(row) for row in rows]
 
     def listed(
         self, selection: Selection, *, limit: int | None, offset: int = 0, newest_first: bool = False
@@ -333,10 +355,12 @@ _ENTRY = "tier, content, record"
 _POOL = """
 SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts, e.importance,
     (SELECT p.rowid FROM entries p WHERE p.tier = e.tier AND p.source = e.source AND (p.ts, p.seq) < (e.ts, e.seq)
+     AND p.whole IS NULL AND e.whole IS NULL
      ORDER BY p.ts DESC, p.seq DESC LIMIT 1),
     (SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
+     AND n.whole IS NULL AND e.whole IS NULL
      ORDER BY n.ts, n.seq LIMIT 1),
-    e.vector, e.scale
+    e.whole, e.vector, e.scale
 FROM json_each(?) AS wanted JOIN entries e ON e.rowid = wanted.value WHERE e.vector IS NOT NULL
 """
 

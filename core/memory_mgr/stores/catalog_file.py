@@ -21,20 +21,23 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE entries (
     rowid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, tier TEXT NOT NULL, source TEXT, speaker TEXT,
     ts REAL NOT NULL, seq INTEGER NOT NULL, importance REAL NOT NULL, expires REAL, superseded_by TEXT,
-    pinned INTEGER NOT NULL, kind TEXT NOT NULL, content TEXT NOT NULL, record TEXT NOT NULL,
+    pinned INTEGER NOT NULL, kind TEXT NOT NULL, whole TEXT, content TEXT NOT NULL, record TEXT NOT NULL,
     vector BLOB, scale REAL, accesses INTEGER NOT NULL DEFAULT 0, accessed REAL
 );
 CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq);
 CREATE INDEX entries_by_time ON entries (tier, ts, seq);
 CREATE INDEX entries_hidden ON entries (tier) WHERE superseded_by IS NOT NULL OR expires IS NOT NULL;
-CREATE TABLE counts (tier TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX entries_by_whole ON entries (whole) WHERE whole IS NOT NULL;
+CREATE TABLE counts (tier TEXT, passages INTEGER, n INTEGER NOT NULL, PRIMARY KEY (tier, passages)) WITHOUT ROWID;
 CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN
-    INSERT INTO counts VALUES (new.tier, 1) ON CONFLICT (tier) DO UPDATE SET n = n + 1; END;
+    INSERT INTO counts VALUES (new.tier, new.whole IS NOT NULL, 1)
+    ON CONFLICT (tier, passages) DO UPDATE SET n = n + 1; END;
 CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN
-    UPDATE counts SET n = n - 1 WHERE tier = old.tier; END;
+    UPDATE counts SET n = n - 1 WHERE tier = old.tier AND passages = (old.whole IS NOT NULL); END;
 CREATE TRIGGER entry_moved AFTER UPDATE OF tier ON entries WHEN old.tier <> new.tier BEGIN
-    UPDATE counts SET n = n - 1 WHERE tier = old.tier;
-    INSERT INTO counts VALUES (new.tier, 1) ON CONFLICT (tier) DO UPDATE SET n = n + 1; END;
+    UPDATE counts SET n = n - 1 WHERE tier = old.tier AND passages = (old.whole IS NOT NULL);
+    INSERT INTO counts VALUES (new.tier, new.whole IS NOT NULL, 1)
+    ON CONFLICT (tier, passages) DO UPDATE SET n = n + 1; END;
 CREATE TABLE attributes (
     key TEXT NOT NULL, type TEXT NOT NULL, value, entry INTEGER NOT NULL, PRIMARY KEY (key, type, value, entry)
 ) WITHOUT ROWID;

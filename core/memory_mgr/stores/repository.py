@@ -24,6 +24,7 @@ from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
+from memory_mgr.stores.passages import following, has_passages
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Repository:
         unsettled = catalog.pending()
         if unsettled:
             self._settle(catalog, unsettled)
-        if any(self.store.count(self.namespace, tier) != n for tier, n in catalog.tier_counts().items()):
+        if any(self.store.count(self.namespace, tier) != n for tier, n in catalog.stored_counts().items()):
             self._rebuild(catalog)
 
     def _settle(self, catalog: Catalog, ids: Sequence[str]) -> None:
@@ -185,6 +186,7 @@ class Repository:
     def rewrite(self, entries: Sequence[MemoryEntry]) -> None:
         """Store changes of entries whose text and tier stay as they are."""
         with self.lock:
+            entries = [*entries, *following(self._passages(entries), entries)]
             self._mark(entries)
             for tier, group in _by_tier(entries).items():
                 self.store.update(self.namespace, tier, group)
@@ -198,6 +200,9 @@ class Repository:
             origins: The tier each is in now.
         """
         with self.lock:
+            passages = self._passages(moved)
+            origins = [*origins, *(passage.memory_type for passage in passages)]
+            moved = [*moved, *following(passages, moved)]
             self._mark(moved)
             vectors = self._vectors(moved, origins)
             for tier, group in _by_tier(moved).items():
@@ -212,10 +217,15 @@ class Repository:
     def remove(self, entries: Sequence[MemoryEntry]) -> None:
         """Delete entries."""
         with self.lock:
+            entries = [*entries, *self._passages(entries)]
             self._mark(entries)
             for tier, group in _by_tier(entries).items():
                 self.store.delete(self.namespace, tier, [e.id for e in group])
             self.read(lambda catalog: catalog.apply(removed=[e.id for e in entries]))
+
+    def _passages(self, entries: Sequence[MemoryEntry]) -> list[MemoryEntry]:
+        long = [entry.id for entry in entries if has_passages(entry)]
+        return self.read(lambda catalog: catalog.passages(long)) if long else []
 
     def _mark(self, entries: Sequence[MemoryEntry]) -> None:
         self.read(lambda catalog: catalog.mark(e.id for e in entries))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from memory_mgr.stores.filters import Filter, to_sql
@@ -21,12 +21,14 @@ class Selection:
         now: Entries that expired by then are hidden.
         filter: A parsed filter, None = everything.
         hidden: Show superseded and expired entries too.
+        passages: Show the passages of long entries too.
     """
 
     tiers: tuple[MemoryType, ...]
     now: datetime
     filter: Filter | None = None
     hidden: bool = False
+    passages: bool = False
 
     def where(self) -> tuple[str, list[object]]:
         """A condition over `entries` and its parameters."""
@@ -34,6 +36,8 @@ class Selection:
         if not self.hidden:
             clauses.append("superseded_by IS NULL AND (expires IS NULL OR expires > ?)")
             parameters.append(self.now.timestamp())
+        if not self.passages:
+            clauses.append("whole IS NULL")
         if self.filter is not None:
             condition, values = to_sql(self.filter)
             clauses.append(f"({condition})")
@@ -46,4 +50,8 @@ class Selection:
 
     def narrowed(self, tiers: Sequence[MemoryType]) -> Selection:
         """The same selection over other tiers."""
-        return Selection(tuple(tiers), self.now, self.filter, self.hidden)
+        return replace(self, tiers=tuple(tiers))
+
+    def with_passages(self) -> Selection:
+        """The same selection, passages of long entries included."""
+        return replace(self, passages=True)

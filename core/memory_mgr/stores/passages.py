@@ -1,0 +1,67 @@
+"""Long texts are found by their passages: each is an entry of its own that follows its whole in everything.
+
+A passage has the kind "passage", names its whole in `details`, and is never listed, counted or returned: search
+returns the whole, with the passage marked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from memory_mgr.policy.chunking import split_passages
+from memory_mgr.types import PASSAGE, MemoryEntry
+
+_SHORT = 600
+"""Characters that always fit into what an embedder reads; shorter texts are not even split."""
+
+
+def with_passages(entry: MemoryEntry) -> list[MemoryEntry]:
+    """The entry, noting how many passages it has, and its passages; alone if it is short."""
+    spans = split_passages(entry.content) if len(entry.content) > _SHORT else []
+    if len(spans) < 2:
+        if not has_passages(entry):
+            return [entry]
+        return [entry.with_changes(details={k: v for k, v in entry.details.items() if k != "passages"})]
+    whole = entry.with_changes(details=entry.details | {"passages": len(spans)})
+    return [whole, *(_passage(whole, number, span.start, span.end) for number, span in enumerate(spans))]
+
+
+def _passage(whole: MemoryEntry, number: int, start: int, end: int) -> MemoryEntry:
+    return replace(
+        whole,
+        id=hashlib.sha256(json.dumps([PASSAGE, whole.id, number]).encode()).hexdigest()[:32],
+        content=whole.content[start:end],
+        kind=PASSAGE,
+        details={"whole": whole.id, "start": start, "end": end},
+        derived_from=(),
+        pinned=False,
+    )
+
+
+def has_passages(entry: MemoryEntry) -> bool:
+    """Whether an entry is also stored in passages."""
+    return "passages" in entry.details
+
+
+def following(passages: Sequence[MemoryEntry], wholes: Sequence[MemoryEntry]) -> list[MemoryEntry]:
+    """Passages brought to where their wholes are now: tier, time, visibility, metadata."""
+    by_id = {whole.id: whole for whole in wholes}
+    return [_follow(passage, by_id[str(passage.details["whole"])]) for passage in passages]
+
+
+def _follow(passage: MemoryEntry, whole: MemoryEntry) -> MemoryEntry:
+    return replace(
+        passage,
+        memory_type=whole.memory_type,
+        timestamp=whole.timestamp,
+        source=whole.source,
+        speaker=whole.speaker,
+        importance_score=whole.importance_score,
+        metadata=whole.metadata,
+        expires_at=whole.expires_at,
+        superseded_by=whole.superseded_by,
+        revision=whole.revision,
+    )
