@@ -32,9 +32,7 @@ def split_passages(text: str, max_words: int = 180, overlap: int = 40) -> list[P
         ValueError: Unless 0 <= overlap < max_words.
     """
     if not 0 <= overlap < max_words:
-        raise ValueError(
-            f"overlap must be in [0, max_words), got {overlap} of {max_words}; a third or less is usual"
-        )
+        raise ValueError(f"overlap must be in [0, max_words), got {overlap} of {max_words}; a third or less is usual")
     spans = _word_spans(text)
     passages: list[Passage] = []
     first = 0
@@ -60,7 +58,7 @@ def _word_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _end_of_passage(text: str, spans: Sequence[tuple[int, int]], first: int, max_words: int) -> int:
-    """The word that ends a passage from `first`: a sentence's last in the last third, else the last to fit."""
+    """The word that ends a passage from `first`: the last of a sentence in its last third, else what fits."""
     limit = min(first + max_words, len(spans)) - 1
     if limit == len(spans) - 1:
         return limit
@@ -83,6 +81,4 @@ def best_passage(text: str, terms: Sequence[str], max_words: int = 60, overlap: 
     """
     passages = split_passages(text, max_words, overlap) or [Passage(0, len(text))]
     wanted = {term[:5] for term in terms}
-    return max(
-        passages, key=lambda p: (len(wanted & {w[:5] for w in words(text[p.start : p.end])}), -p.start)
-    )
+    return max(passages, key=lambda p: (len(wanted & {w[:5] for w in words(text[p.start : p.end])}), -p.start))

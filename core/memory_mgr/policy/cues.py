@@ -9,8 +9,10 @@ from memory_mgr.policy.lexicon import load_pattern
 
 _SPEAKER = re.compile(r"^([^\W\d_][\w.'’ -]{0,39}): ")
 _QUESTION_END = ("?", "？", "؟")
-_DIGIT = re.compile(r"\d")
-_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_TAIL = 200
+"""Characters looked at for how a text ends."""
+_HEAD = 2000
+"""Characters looked at for what a text mentions; a message rarely has more."""
 _FULL_SUBSTANCE_WORDS = 50
 """From here on more words do not make a message more likely to answer something."""
 
@@ -23,17 +25,17 @@ def speaker_of(content: str) -> str | None:
 
 def is_question(content: str) -> bool:
     """Whether `content` ends by asking."""
-    return content.rstrip().endswith(_QUESTION_END)
+    return content[-_TAIL:].rstrip().endswith(_QUESTION_END)
 
 
 def tells_time(content: str) -> bool:
     """Whether `content` says when something happened."""
-    return bool(_YEAR.search(content) or load_pattern("recall_words", "time").search(content))
+    return bool(load_pattern("recall_words", "time").search(content[:_HEAD]))
 
 
 def tells_number(content: str) -> bool:
     """Whether `content` says how many or how much."""
-    return bool(_DIGIT.search(content) or load_pattern("recall_words", "number").search(content))
+    return bool(load_pattern("recall_words", "number").search(content[:_HEAD]))
 
 
 def substance(content: str) -> float:
@@ -41,7 +43,8 @@ def substance(content: str) -> float:
 
     Scripts without spaces are counted by characters, two a word.
     """
-    count = max(
-        len(content.split()), sum(1 for c in content if c > "\u0e00") / 2 if not content.isascii() else 0
-    )
+    head = content[:_HEAD]
+    count = float(len(head.split()))
+    if not head.isascii():
+        count = max(count, sum(c > "\u0e00" for c in head) / 2)
     return min(1.0, math.log1p(count) / math.log1p(_FULL_SUBSTANCE_WORDS))

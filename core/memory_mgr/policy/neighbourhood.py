@@ -94,7 +94,7 @@ class Neighbourhood:
         return np.maximum(found, 0.0)
 
     def _run(self, start: int, links: Sequence[int]) -> list[int]:
-        """Positions from `start` along `links` while its speaker goes on; empty if nobody is known to speak."""
+        """Positions from `start` along `links` while its speaker goes on; empty if the speaker is unknown."""
         speaker = self._places[start].speaker
         found: list[int] = []
         at = links[start]

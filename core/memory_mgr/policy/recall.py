@@ -103,11 +103,10 @@ def rank(
     scale = 1.0 / max(sum(_weights(settings).values()), 1e-9)
     contributions = {name: values * scale for name, values in parts.items()}
     totals = np.clip(np.sum(list(contributions.values()), axis=0), 0.0, 1.0)
-    totals = _without_repeats(totals, items)
-    order = sorted(
-        (i for i, item in enumerate(items) if item.eligible),
-        key=lambda i: (-totals[i], -items[i].timestamp.timestamp(), items[i].id),
-    )
+    eligible = (i for i, item in enumerate(items) if item.eligible)
+    order = sorted(eligible, key=lambda i: _rank_key(items[i], float(totals[i])))
+    if not any(item.parent for item in items):
+        order = _without_repeats(order, totals, items, limit)
     return _best_passages(order, items, totals, contributions, limit)
 
 
@@ -141,8 +140,7 @@ def _evidence(query: Query, items: Sequence[Item], config: RecallConfig, now: da
     beside = np.where(alone, _ALONE_NEIGHBOUR * match, around.best_beside(match))
     utterance = around.best_of_utterance(match)
     substance = [
-        _ALONE_SUBSTANCE if by_itself else cues.substance(i.content)
-        for by_itself, i in zip(alone, items, strict=True)
+        _ALONE_SUBSTANCE if by_itself else cues.substance(i.content) for by_itself, i in zip(alone, items, strict=True)
     ]
     return {
         "lexical": weights["lexical"] * lexical,
@@ -150,13 +148,13 @@ def _evidence(query: Query, items: Sequence[Item], config: RecallConfig, now: da
         "neighbour": config.neighbour_weight * beside + config.utterance_weight * utterance,
         "session": weights["session"] * around.session_scores(match, config.session_best),
         "answer": weights["answer"] * around.question_before(lexical, asks),
-        "time": weights["time"] * _column(items, lambda item: time_fit(query.times, item.timestamp)),
+        "time": weights["time"] * _times(query, items),
         "cue": weights["cue"] * _cues(query, items),
         "speaker": weights["speaker"] * _named_speaker(query, speakers),
         "substance": weights["substance"] * np.array(substance),
         "statement": weights["statement"] * (1.0 - np.array(asks, dtype=np.float64)),
         "importance": weights["importance"] * np.clip(_column(items, lambda item: item.importance), 0.0, 1.0),
-        "recency": weights["recency"] * _column(items, lambda item: recency(item, now, config)),
+        "recency": weights["recency"] * _recencies(items, now, config),
     }
 
 
@@ -170,9 +168,7 @@ def _match(lexical: Floats, dense: Floats, config: RecallConfig) -> Floats:
     return lexical if share == 0 else 0.6 * lexical + 0.4 * dense
 
 
-def _neighbourhood(
-    items: Sequence[Item], speakers: Sequence[str | None], config: RecallConfig
-) -> Neighbourhood:
+def _neighbourhood(items: Sequence[Item], speakers: Sequence[str | None], config: RecallConfig) -> Neighbourhood:
     places = [
         Place(
             i.id,
@@ -185,6 +181,18 @@ def _neighbourhood(
         for i, s in zip(items, speakers, strict=True)
     ]
     return Neighbourhood(places, timedelta(hours=config.context_gap_hours))
+
+
+def _times(query: Query, items: Sequence[Item]) -> Floats:
+    if not query.times:
+        return np.zeros(len(items))
+    return _column(items, lambda item: time_fit(query.times, item.timestamp))
+
+
+def _recencies(items: Sequence[Item], now: datetime, config: RecallConfig) -> Floats:
+    if not config.recency_weight:
+        return np.zeros(len(items))
+    return _column(items, lambda item: recency(item, now, config))
 
 
 def _cues(query: Query, items: Sequence[Item]) -> Floats:
@@ -213,19 +221,23 @@ def recency(item: Item, now: datetime, config: RecallConfig) -> float:
     return float(2.0 ** -min(age / half_life, 1000.0))
 
 
-def _without_repeats(totals: Floats, items: Sequence[Item]) -> Floats:
-    """Scores with entries that repeat a better one word for word put back; recall is for different things."""
-    result = np.array(totals)
-    seen: set[str] = set()
-    for i in sorted(
-        range(len(items)), key=lambda i: (-totals[i], -items[i].timestamp.timestamp(), items[i].id)
-    ):
-        said = " ".join(items[i].content.casefold().split())
+def _without_repeats(order: Sequence[int], totals: Floats, items: Sequence[Item], limit: int) -> list[int]:
+    """`order` with entries that repeat a better one word for word put back; recall is for different things.
+
+    `totals` is lowered in place for those. Only the front that can reach the result is looked at.
+    """
+    front = list(order[: 4 * limit + 20])
+    seen: set[tuple[str, ...]] = set()
+    for i in front:
+        said = tuple(items[i].content.casefold().split())
         if said in seen:
-            result[i] *= _REPEATED
-        elif items[i].eligible:
-            seen.add(said)
-    return result
+            totals[i] *= _REPEATED
+        seen.add(said)
+    return sorted(front, key=lambda i: _rank_key(items[i], float(totals[i])))
+
+
+def _rank_key(item: Item, total: float) -> tuple[float, float, str]:
+    return -total, -item.timestamp.timestamp(), item.id
 
 
 def _best_passages(

@@ -13,8 +13,8 @@ def blend(ranked: Sequence[Ranked], scores: Sequence[float], *, weight: float) -
     """The ranking with a reranker's opinion of its first `len(scores)` results mixed in.
 
     Replacing the order by a reranker's hurts as often as it helps (systems disagree by 10 points either way),
-    so the two are averaged on one scale. Results beyond the first stay behind, in their order. A score that is
-    not finite counts as the least.
+    so the two are averaged on one scale. Results beyond the first stay behind, in their order. A score that
+    is not finite counts as the least.
 
     Args:
         ranked: Best first.
@@ -48,6 +48,4 @@ def _unit(values: Sequence[float]) -> list[float]:
     low, high = min(values, default=0.0), max(values, default=0.0)
     if high <= low:
         return [1.0 for _ in values]
-    return [
-        (v / 2 - low / 2) / (high / 2 - low / 2) for v in values
-    ]  # halved: the range of doubles may overflow
+    return [(v / 2 - low / 2) / (high / 2 - low / 2) for v in values]  # halved: the range of doubles may overflow

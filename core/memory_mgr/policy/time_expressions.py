@@ -114,9 +114,7 @@ def _month_pattern() -> re.Pattern[str]:
     )
 
 
-_AMBIGUOUS = frozenset(
-    {"may", "march", "mar", "mars", "mai", "jan", "dec", "sep", "maio", "marzo", "abril", "april"}
-)
+_AMBIGUOUS = frozenset({"may", "march", "mar", "mars", "mai", "jan", "dec", "sep", "maio", "marzo", "abril", "april"})
 _PREPOSITIONS = re.compile(
     r"\b(?:in|of|since|during|by|on|until|before|after|early|late|mid|last|this|en|im|de|em|à)\s+$"
 )
