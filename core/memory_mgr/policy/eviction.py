@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from memory_mgr.policy.settings import Settings
 
 Reason: TypeAlias = Literal["messages", "tokens", "age"]
 
@@ -30,10 +32,8 @@ class Limits(Protocol):
     def evict_to(self) -> float: ...  # noqa: D102
 
 
-class EvictionConfig(BaseModel):
+class EvictionConfig(Settings):
     """Limits of the window; one that is None does not apply."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_messages: int | None = Field(40, ge=1, description="Messages kept; more are evicted by whole turns.")
     max_tokens: int | None = Field(4000, ge=1, description="Tokens kept.")

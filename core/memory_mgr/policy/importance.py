@@ -17,18 +17,17 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from memory_mgr.policy.importance_features import WordFrequency, extract, read, split_speaker, stem
+from memory_mgr.policy.settings import Settings
 
 BASELINE = "baseline"
 """The part that every text gets: the log-odds of an average message."""
 
 
-class ImportanceConfig(BaseModel):
+class ImportanceConfig(Settings):
     """How texts are scored when no scorer is plugged in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     assistant_discount: float = Field(
         0.8,

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
+from memory_mgr.errors import ConfigurationError
 from memory_mgr.policy.eviction import Candidate, EvictionConfig, plan_eviction, turns
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -196,5 +196,5 @@ def test_importance_can_outweigh_age() -> None:
 @pytest.mark.parametrize("wrong", [{"max_messages": 0}, {"evict_to": 0}, {"evict_to": 1.5}, {"max_age_seconds": -1}])
 def test_limits_are_bounded(wrong: dict[str, float]) -> None:
     """Limits that cannot work are refused."""
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigurationError):
         EvictionConfig(**wrong)
