@@ -1,0 +1,86 @@
+"""`replay`: take a transcript in, message by message, and say how it went."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from memory_mgr.cli.app import (
+    JsonOption,
+    NamespaceOption,
+    PathOption,
+    UrlOption,
+    app,
+    console,
+    opened,
+    print_json,
+    settings,
+)
+from memory_mgr.cli.transcripts import Transcript, read_transcripts
+from memory_mgr.engine.manager import SyncMemoryManager
+from memory_mgr.types import MemoryEntry
+
+_TOP_K = 10
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="JSONL of messages, or LoCoMo's JSON.")],
+    path: PathOption = None,
+    url: UrlOption = None,
+    namespace: NamespaceOption = "replay",
+    as_json: JsonOption = False,
+) -> None:
+    """Ingest a transcript; print tier sizes, rates and, for LoCoMo, recall. Kept only with --path or --url."""
+    transcripts = read_transcripts(file)
+    with ExitStack() as stack:
+        if path is None and url is None:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memory-mgr-replay-")))
+        report = [
+            _replayed(stack.enter_context(opened(settings(path, url, f"{namespace}/{t.name}"))), t, quiet=as_json)
+            for t in transcripts
+        ]
+    if as_json:
+        print_json(report)
+        return
+    for one in report:
+        tiers = ", ".join(f"{tier} {count}" for tier, count in one["tiers"].items())
+        console.print(f"{one['conversation']}: {one['messages']} messages, {one['per_second']:.0f}/s; {tiers}")
+        if "recall" in one:
+            console.print(f"  recall@{_TOP_K} {one['recall']:.3f} over {one['questions']} questions")
+
+
+def _replayed(memory: SyncMemoryManager, transcript: Transcript, *, quiet: bool) -> dict[str, Any]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    started = time.perf_counter()
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+        for session, message in progress.track(transcript.turns, description=transcript.name):
+            memory.conversation(session).add_message(message)
+    seconds = time.perf_counter() - started
+    report: dict[str, Any] = {
+        "conversation": transcript.name,
+        "messages": len(transcript.turns),
+        "per_second": len(transcript.turns) / max(seconds, 1e-9),
+        "tiers": {tier.value: count for tier, count in memory.stats().counts.items()},
+    }
+    if transcript.questions:
+        shares = [_share(memory, q.text, q.evidence) for q in transcript.questions]
+        report |= {"questions": len(shares), "recall": sum(shares) / len(shares)}
+    return report
+
+
+def _share(memory: SyncMemoryManager, question: str, evidence: tuple[str, ...]) -> float:
+    """The share of the evidence among the first results."""
+    hits = memory.search_memory(question, ["long_term", "short_term"], _TOP_K)
+    found = {_turn_id(hit) for hit in hits}
+    return sum(turn in found for turn in evidence) / len(evidence)
+
+
+def _turn_id(hit: MemoryEntry) -> str:
+    return str(hit.details.get("message_id"))
