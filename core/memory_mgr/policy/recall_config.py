@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from memory_mgr.errors import ConfigurationError
+from memory_mgr.policy.settings import Settings
 from memory_mgr.types import MemoryType
 
 DEFAULT_HALF_LIVES: dict[str, float] = {
@@ -19,15 +17,13 @@ DEFAULT_HALF_LIVES: dict[str, float] = {
 90 in Hindsight."""
 
 
-class RecallConfig(BaseModel):
+class RecallConfig(Settings):
     """How memories are found and ordered.
 
     The weights are on one scale: each multiplies evidence in [0, 1], and the sum decides. They were chosen on
     five development conversations and their split into short messages, by leave-one-conversation-out fits
     rounded to what all folds agree on; see docs/recall.md for the ablation of each.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     dense_candidates: int = Field(100, ge=1, le=10_000, description="Entries taken by embedding.")
     lexical_candidates: int = Field(100, ge=0, le=10_000, description="Entries taken by words; 0 = no lexical search.")
@@ -59,8 +55,8 @@ class RecallConfig(BaseModel):
     substance_weight: float = Field(0.5, ge=0, le=10, description="Has more than a few words.")
     statement_weight: float = Field(0.2, ge=0, le=10, description="States something rather than only asks.")
     cue_weight: float = Field(0.3, ge=0, le=10, description="Mentions a time or number if the query asks for one.")
-    importance_weight: float = Field(0.0, ge=0, le=10, description="Importance, in [0, 1].")
-    recency_weight: float = Field(0.0, ge=0, le=10, description="Recency, in (0, 1].")
+    importance_weight: float = Field(0.15, ge=0, le=10, description="Importance, in [0, 1].")
+    recency_weight: float = Field(0.03, ge=0, le=10, description="Recency, in (0, 1].")
     half_life_days: dict[str, float] = Field(
         default_factory=lambda: dict(DEFAULT_HALF_LIVES),
         description="Days after which recency has halved, by tier.",
@@ -74,12 +70,3 @@ class RecallConfig(BaseModel):
     dense_span: float = Field(0.15, gt=0, le=2, description="Least difference in cosine that spans the full range.")
     rerank_candidates: int = Field(30, ge=1, le=1000, description="Entries an optional reranker sees.")
     rerank_weight: float = Field(0.5, ge=0, le=1, description="Its share in the blend with the score above.")
-
-    def __init__(self, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            message = f"RecallConfig.{name}: {first['msg']} (got {first.get('input')!r:.80})"
-            raise ConfigurationError(message) from error
