@@ -17,6 +17,7 @@ PROMPT = "You are a helpful assistant. Answer briefly and never invent facts. " 
 
 
 def at(text: str) -> datetime:
+    """A time in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -61,7 +62,7 @@ def test_what_is_asked_for() -> None:
     assert analyse("What year was that?").asks_when
     assert analyse("How many dogs are there?").asks_number
     plain = analyse("What is her name?")
-    assert not (plain.asks_when or plain.asks_number or plain.times)
+    assert (plain.asks_when, plain.asks_number, plain.times) == (False, False, ())
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_words_that_are_no_times(text: str) -> None:
 
 
 def test_relative_times_need_now() -> None:
-    """ "Yesterday" and "two weeks ago" are resolved against now, and only then."""
+    """Words like "yesterday" and "two weeks ago" are resolved against now, and only then."""
     assert time_hints("what did I say yesterday?") == ()
     (yesterday,) = time_hints("what did I say yesterday?", NOW)
     assert yesterday.fit(at("2024-03-14 09:00")) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,8 @@ def item(name: str, content: str = "", **fields: object) -> Item:
     return Item(id=name, content=content or f"content of {name}", **(defaults | fields))  # type: ignore[arg-type]
 
 
-def order(items: list[Item], question: str = "What did Ada paint?", **settings: object) -> list[str]:
+def order(items: list[Item], question: str = "What did Ada paint?", **settings: Any) -> list[str]:
+    """The ids that a question finds, best first."""
     config = RecallConfig(**settings)
     return [r.id for r in rank(analyse(question, now=NOW), items, config, now=NOW, limit=10)]
 
@@ -203,7 +205,7 @@ def test_nothing_to_rank() -> None:
 
 def test_weights_of_zero_still_rank() -> None:
     """With every weight at zero the newest come first, and nothing divides by zero."""
-    zero = {name: 0.0 for name in RecallConfig.model_fields if name.endswith("_weight")}
+    zero: dict[str, Any] = {name: 0.0 for name in RecallConfig.model_fields if name.endswith("_weight")}
     items = [item("old", timestamp=NOW - timedelta(days=9), dense=0.9), item("new")]
     assert order(items, **zero) == ["new", "old"]
 
@@ -213,7 +215,7 @@ def test_settings_are_bounded() -> None:
     with pytest.raises(ConfigurationError, match=r"session_weight.*-1"):
         RecallConfig(session_weight=-1)
     with pytest.raises(ConfigurationError, match="unheard_of"):
-        RecallConfig(unheard_of=1)
+        RecallConfig(**{"unheard_of": 1})
 
 
 def test_ranked_is_plain_data() -> None:
