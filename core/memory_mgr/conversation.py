@@ -79,6 +79,7 @@ class ConversationContext:
     add_messages = _asynchronous(SyncConversationContext.add_messages)
     window = _asynchronous(SyncConversationContext.window)
     messages = _asynchronous(SyncConversationContext.messages)
+    entries = _asynchronous(SyncConversationContext.entries)
     summaries = _asynchronous(SyncConversationContext.summaries)
     evict = _asynchronous(SyncConversationContext.evict)
     reset = _asynchronous(SyncConversationContext.reset)
