@@ -46,3 +46,9 @@ def load_words(name: str, section: str) -> frozenset[str]:
 def load_pattern(name: str, section: str) -> re.Pattern[str]:
     """One case-insensitive pattern that matches any line (a regular expression each) of a section."""
     return re.compile("|".join(f"(?:{line})" for line in load_sections(name)[section]), re.IGNORECASE)
+
+
+@cache
+def load_patterns(name: str, section: str) -> tuple[re.Pattern[str], ...]:
+    """As `load_pattern`, one pattern a line, for lines with groups."""
+    return tuple(re.compile(line, re.IGNORECASE) for line in load_sections(name)[section])
