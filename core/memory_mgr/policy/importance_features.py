@@ -238,6 +238,7 @@ def _novelty(reading: Reading, frequency: WordFrequency | None) -> float:
 def _own_features(body: str, reading: Reading) -> dict[str, float]:
     count = reading.flag_counts.get
     tokens = max(reading.tokens, 1)
+    told = bool(reading.statement_terms)  # not only asked
     informative = reading.statement_terms or reading.question_terms or reading.attachment_terms
     return {
         "substance": _log_count(len(reading.statement_terms)),
@@ -258,7 +259,7 @@ def _own_features(body: str, reading: Reading) -> dict[str, float]:
         "remember": float(load_pattern(_LEXICON, "remember").search(body) is not None),
         "correction": float(load_pattern(_LEXICON, "correction").search(body) is not None),
         "terse_fact": _terse_fact(body, reading),
-        "critical": float(load_pattern(_LEXICON, "critical").search(body) is not None),
+        "critical": float(told and load_pattern(_LEXICON, "critical").search(body) is not None),
         "commitment": float(load_pattern(_LEXICON, "commitment").search(body) is not None),
     }
 
