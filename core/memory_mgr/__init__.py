@@ -42,6 +42,7 @@ from memory_mgr.protocols import (
     TokenCounter,
 )
 from memory_mgr.types import (
+    Action,
     Context,
     MemoryEntry,
     MemoryType,
@@ -50,12 +51,14 @@ from memory_mgr.types import (
     NewMemory,
     Stats,
     ToolCall,
+    UpkeepReport,
 )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "LLM",
+    "Action",
     "Clock",
     "ConfigurationError",
     "Context",
@@ -96,6 +99,7 @@ __all__ = [
     "SyncMemoryManager",
     "TokenCounter",
     "ToolCall",
+    "UpkeepReport",
     "UsageError",
     "WorkingConfig",
     "__version__",

@@ -9,10 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic import ValidationError as PydanticError
 
 from memory_mgr.errors import ConfigurationError
+from memory_mgr.policy.dedupe import DedupeConfig
 from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.policy.importance import ImportanceConfig
 from memory_mgr.policy.packing import PackingConfig
 from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.policy.retention import RetentionConfig
+from memory_mgr.policy.supersession import SupersessionConfig
 from memory_mgr.types import Namespace
 
 IN_MEMORY = ":memory:"
@@ -91,6 +94,12 @@ class MemoryConfig(_Settings):
     episodic: EpisodicConfig = Field(default_factory=EpisodicConfig)
     importance_model: ImportanceConfig = Field(default_factory=ImportanceConfig, description="When no scorer is given.")
     recall: RecallConfig = Field(default_factory=RecallConfig)
+    retention: RetentionConfig = Field(default_factory=RetentionConfig)
+    dedupe: DedupeConfig = Field(default_factory=DedupeConfig)
+    supersession: SupersessionConfig = Field(default_factory=SupersessionConfig)
+    grace_days: float = Field(
+        30, ge=0, description="Days for which what expired or was pruned is hidden and can be brought back."
+    )
     packing: PackingConfig = Field(default_factory=PackingConfig)
 
     embedder: Any = Field(None, exclude=True, repr=False, description="See `protocols.Embedder`; None = local MiniLM.")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from memory_mgr.config import MemoryConfig
 from memory_mgr.engine.manager import SyncMemoryManager
 from memory_mgr.errors import ConfigurationError, ManagerClosedError
+from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.types import Namespace
 
 if TYPE_CHECKING:
@@ -126,23 +127,30 @@ class MemoryManager:
         manager._bind(lambda: self.sync.scoped(*labels), self.workers, owner=False)
         return manager
 
-    def conversation(self, conversation_id: str) -> ConversationContext:
-        """One conversation in this namespace."""
+    def conversation(self, conversation_id: str, *, short_term: EvictionConfig | None = None) -> ConversationContext:
+        """One conversation in this namespace, its window kept within `short_term` (default: the config's)."""
         from memory_mgr.conversation import ConversationContext
 
-        return ConversationContext(conversation_id, memory=self)
+        return ConversationContext(conversation_id, memory=self, short_term=short_term)
 
     add_memory = asynchronous(SyncMemoryManager.add_memory)
     add_memories = asynchronous(SyncMemoryManager.add_memories)
+    put_memories = asynchronous(SyncMemoryManager.put_memories)
     search_memory = asynchronous(SyncMemoryManager.search_memory)
     build_context = asynchronous(SyncMemoryManager.build_context)
     get_memory = asynchronous(SyncMemoryManager.get_memory)
+    get_memories = asynchronous(SyncMemoryManager.get_memories)
     list_memories = asynchronous(SyncMemoryManager.list_memories)
     update_memory = asynchronous(SyncMemoryManager.update_memory)
+    renew_memories = asynchronous(SyncMemoryManager.renew_memories)
     supersede_memory = asynchronous(SyncMemoryManager.supersede_memory)
     history = asynchronous(SyncMemoryManager.history)
     delete_memory = asynchronous(SyncMemoryManager.delete_memory)
     delete_memories = asynchronous(SyncMemoryManager.delete_memories)
+    prune = asynchronous(SyncMemoryManager.prune)
+    consolidate = asynchronous(SyncMemoryManager.consolidate)
+    undo = asynchronous(SyncMemoryManager.undo)
+    summarize = asynchronous(SyncMemoryManager.summarize)
     forget = asynchronous(SyncMemoryManager.forget)
     namespaces = asynchronous(SyncMemoryManager.namespaces)
     stats = asynchronous(SyncMemoryManager.stats)

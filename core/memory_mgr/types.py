@@ -204,6 +204,44 @@ class Context:
         return self.text
 
 
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that upkeep did, or would do.
+
+    Attributes:
+        kind: "merge", "supersede", "link" (only noted), or "prune".
+        id: The entry that goes or is hidden.
+        why: The reason.
+        other: The entry that stands for it now, None if it is pruned.
+    """
+
+    kind: str
+    id: str
+    why: str
+    other: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepReport:
+    """What `prune` or `consolidate` did, or with `dry_run` would do.
+
+    Attributes:
+        operation_id: To `undo` it by; None if there was nothing to do.
+        actions: One for each entry concerned.
+        deleted: Entries gone for good: their time was up longer ago than the grace period.
+        dry_run: Nothing was changed.
+        complete: False if the time limit came first; the rest is for the next run.
+        errors: What failed on the way, and changed nothing.
+    """
+
+    operation_id: str | None
+    actions: tuple[Action, ...] = ()
+    deleted: int = 0
+    dry_run: bool = False
+    complete: bool = True
+    errors: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """What a namespace holds.

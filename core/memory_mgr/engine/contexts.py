@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from memory_mgr.engine.messages import MESSAGE, as_message, in_order
 from memory_mgr.engine.recall import Recaller
@@ -40,6 +40,7 @@ class ContextBuilder:
         selection: Selection,
         *,
         include_recent: bool,
+        sent: Collection[str] | None = None,
         explain: bool,
     ) -> Context:
         """The context of `query` in at most `budget` tokens."""
@@ -47,6 +48,8 @@ class ContextBuilder:
         hits = self._recaller.search(repository, query, selection, self._config.recalled_candidates)
         recent = [e for e in own if e.memory_type is MemoryType.SHORT_TERM]
         summaries = [e for e in own if e.memory_type is MemoryType.EPISODIC]
+        if sent is not None and not include_recent:
+            recent = [e for e in recent if e.details.get("message_id") in sent]
         aside = {e.id for e in (*recent, *summaries)}
         summaries += [hit for hit in hits if hit.memory_type is MemoryType.EPISODIC and hit.id not in aside]
         recalled = [hit for hit in hits if hit.memory_type is not MemoryType.EPISODIC and hit.id not in aside]

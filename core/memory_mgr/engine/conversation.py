@@ -12,7 +12,7 @@ from memory_mgr.engine.messages import MESSAGE, as_message, as_new_memory, in_or
 from memory_mgr.engine.summarizing import Summaries
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.errors import ConfigurationError, MemoryMgrError
-from memory_mgr.policy.eviction import Candidate, EvictionPlan, plan_eviction
+from memory_mgr.policy.eviction import Candidate, EvictionConfig, EvictionPlan, plan_eviction
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -33,6 +33,7 @@ class SyncConversationContext:
         conversation_id: Names it within the namespace.
         config: Settings of a memory that this object opens and closes.
         memory: A memory that is open already.
+        short_term: Limits of the window as this object keeps it; default: the memory's.
         settings: As for `SyncMemoryManager`, when no `memory` is given.
 
     Raises:
@@ -45,6 +46,7 @@ class SyncConversationContext:
         config: MemoryConfig | None = None,
         *,
         memory: SyncMemoryManager | None = None,
+        short_term: EvictionConfig | None = None,
         **settings: Any,
     ) -> None:
         if memory is not None and (config is not None or settings):
@@ -59,6 +61,7 @@ class SyncConversationContext:
         self.conversation_id = check.checked_text(conversation_id, "conversation_id")
         self.memory = memory
         self._runtime = memory._runtime
+        self._limits = short_term or memory.config.short_term
         self.working = WorkingMemory(self._runtime, memory.namespace, self.conversation_id)
         self._summaries = Summaries(self._runtime, memory.namespace, self.conversation_id)
 
@@ -125,7 +128,7 @@ class SyncConversationContext:
                 entries = self._entries(repository, WINDOW)
                 leaving = plan_eviction(
                     [_candidate(entry) for entry in entries],
-                    self._runtime.config.short_term,
+                    self._limits,
                     self._runtime.now(),
                 )
                 gone = [entry for entry in entries if entry.id in leaving]
@@ -134,6 +137,22 @@ class SyncConversationContext:
             if gone:
                 self._summaries.extend(repository)
             return len(gone)
+
+    def archive(self, count: int) -> list[Message]:
+        """Let the `count` oldest messages leave the window now, whatever its limits; those that left.
+
+        The caller answers for turns being whole. Safe when several do it at once: each message leaves once.
+        """
+        self.memory._writable()
+        most = check.checked_count(count, "count")
+        with self._runtime.lease(self.memory.namespace) as repository:
+            with repository.lock:
+                gone = self._entries(repository, WINDOW)[:most]
+                if gone:
+                    self._runtime.writer.move(repository, gone, ARCHIVE)
+            if gone:
+                self._summaries.extend(repository)
+            return [as_message(entry) for entry in gone]
 
     def _scored_again(self, entries: Sequence[MemoryEntry], leaving: EvictionPlan) -> list[MemoryEntry]:
         """Those that leave, with the importance they have in the light of what was said next."""

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
 from memory_mgr.config import MemoryConfig
+from memory_mgr.engine import replacing
 from memory_mgr.engine import validation as check
 from memory_mgr.engine.contexts import ContextBuilder
 from memory_mgr.engine.conversation import SyncConversationContext
+from memory_mgr.engine.operations import undo
 from memory_mgr.engine.recall import Recaller
 from memory_mgr.engine.runtime import Runtime
+from memory_mgr.engine.summarizing import Summaries
+from memory_mgr.engine.upkeep import Upkeep
 from memory_mgr.engine.writing import found
 from memory_mgr.errors import ConfigurationError, InvalidInputError, UsageError
+from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
-from memory_mgr.types import JSON, Context, Filters, MemoryEntry, MemoryType, Namespace, NewMemory, Stats
+from memory_mgr.types import JSON, Context, Filters, MemoryEntry, MemoryType, Namespace, NewMemory, Stats, UpkeepReport
 
 Tiers = MemoryType | str | Sequence[MemoryType | str] | None
 """One tier, several, or None for all."""
@@ -50,6 +55,7 @@ class SyncMemoryManager:
         self.namespace = namespace
         self._recaller = Recaller(runtime)
         self._contexts = ContextBuilder(runtime, self._recaller)
+        self._upkeep = Upkeep(runtime, namespace)
 
     def scoped(self, *labels: str | int) -> SyncMemoryManager:
         """A manager for the namespace below this one that `labels` name; it shares the store and is not closed.
@@ -64,9 +70,11 @@ class SyncMemoryManager:
         manager._bind(self._runtime, namespace, owner=False)
         return manager
 
-    def conversation(self, conversation_id: str) -> SyncConversationContext:
-        """One conversation in this namespace."""
-        return SyncConversationContext(conversation_id, memory=self)
+    def conversation(
+        self, conversation_id: str, *, short_term: EvictionConfig | None = None
+    ) -> SyncConversationContext:
+        """One conversation in this namespace, its window kept within `short_term` (default: the config's)."""
+        return SyncConversationContext(conversation_id, memory=self, short_term=short_term)
 
     # --- adding --------------------------------------------------------------------------------------------
 
@@ -121,6 +129,27 @@ class SyncMemoryManager:
         news = [check.checked_new(item) for item in memories]
         check.refuse_clashes(news)
         return self._runtime.writer.add(self.namespace, tier, news, self._default_ttl(tier))
+
+    def put_memories(
+        self, memories: Sequence[NewMemory], memory_type: MemoryType | str = MemoryType.LONG_TERM
+    ) -> list[MemoryEntry]:
+        """Store memories by id: what an id held is replaced whole and keeps only `created_at` and its place.
+
+        Raises:
+            InvalidInputError: One cannot be stored, has no id, or its id is used twice or in another tier; nothing
+                was written.
+            EmbeddingError: The embedder failed; nothing was written.
+        """
+        self._writable()
+        tier = check.checked_tier(memory_type)
+        news = [check.checked_new(item) for item in memories]
+        ids = [new.id for new in news]
+        if None in ids or len(set(ids)) < len(ids):
+            raise InvalidInputError("each memory that is put needs an id of its own; give one id once")
+        if not news:
+            return []
+        with self._lease() as repository:
+            return replacing.put(self._runtime, repository, tier, news, self._default_ttl(tier))
 
     def _default_ttl(self, tier: MemoryType) -> float | None:
         section = getattr(self.config, tier.value)
@@ -178,6 +207,7 @@ class SyncMemoryManager:
         filters: Filters | None = None,
         reserve_tokens: int = 0,
         include_recent: bool = True,
+        sent: Collection[str] | None = None,
         explain: bool = False,
     ) -> Context:
         """What a model should be told before it answers `query`, in at most `budget_tokens` tokens.
@@ -190,6 +220,8 @@ class SyncMemoryManager:
             filters: What may be recalled.
             reserve_tokens: Tokens of the budget to leave free.
             include_recent: Put the recent turns into the text; False if the caller sends them as messages.
+            sent: With `include_recent=False`: ids of the messages of the conversation that the caller sends itself;
+                other messages of the window may then be recalled. None = it sends the whole window.
             explain: Say for each entry why it is in or out.
 
         Raises:
@@ -211,6 +243,7 @@ class SyncMemoryManager:
                 conversation_id,
                 selection,
                 include_recent=include_recent,
+                sent=sent,
                 explain=explain,
             )
 
@@ -223,6 +256,14 @@ class SyncMemoryManager:
         with self._lease() as repository:
             entries = found(repository, [check.checked_id(memory_id)])
             return (_embedded(repository, entries) if with_embedding else entries)[0]
+
+    def get_memories(self, ids: Sequence[str]) -> list[MemoryEntry]:
+        """Entries by id, superseded and expired ones too, in the order of `ids`; missing ones are left out."""
+        if isinstance(ids, str):
+            raise InvalidInputError("ids is a single string; pass a list, or use get_memory")
+        checked = [check.checked_id(i) for i in ids]
+        with self._lease() as repository:
+            return repository.read(lambda c: c.by_ids(checked))
 
     def list_memories(
         self,
@@ -298,6 +339,13 @@ class SyncMemoryManager:
             changes["pinned"] = bool(pinned)
         with self._lease() as repository:
             return self._runtime.writer.change(repository, check.checked_id(memory_id), **changes)
+
+    def renew_memories(self, ids: Sequence[str], ttl_seconds: float) -> int:
+        """Let entries expire `ttl_seconds` from now, > 0; how many were there."""
+        self._writable()
+        seconds = check.checked_positive(ttl_seconds, "ttl_seconds")
+        with self._lease() as repository:
+            return replacing.renew(self._runtime, repository, [check.checked_id(i) for i in ids], seconds)
 
     def supersede_memory(
         self,
@@ -382,6 +430,78 @@ class SyncMemoryManager:
         self._writable()
         with self._lease() as repository:
             return repository.forget()
+
+    # --- upkeep --------------------------------------------------------------------------------------------
+
+    def prune(
+        self,
+        memory_type: MemoryType | str = MemoryType.LONG_TERM,
+        *,
+        quota: int | None = None,
+        dry_run: bool = False,
+    ) -> UpkeepReport:
+        """Let go what is least worth keeping: hidden at once, deleted when `config.grace_days` are over.
+
+        Args:
+            memory_type: The tier.
+            quota: Entries to keep at most; default: `config.long_term.quota` for long_term, else no quota.
+            dry_run: Only say what would go, and why.
+
+        Raises:
+            InvalidInputError: The quota is negative, the tier unknown.
+        """
+        tier = check.checked_tier(memory_type)
+        if quota is not None:
+            check.checked_count(quota, "quota")
+        elif tier is MemoryType.LONG_TERM:
+            quota = self.config.long_term.quota
+        self._open() if dry_run else self._writable()
+        with self._lease() as repository:
+            return self._upkeep.prune(repository, tier, quota, dry_run=dry_run)
+
+    def consolidate(
+        self,
+        *,
+        dry_run: bool = False,
+        max_seconds: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> UpkeepReport:
+        """Merge duplicates, hide what newer facts replace, summarise what is not yet; only what is new is looked at.
+
+        Args:
+            dry_run: Only say what would change.
+            max_seconds: Stop after about this time; the next run goes on.
+            progress: Called with (entries looked at, entries in all).
+
+        Raises:
+            InvalidInputError: `max_seconds` is not above 0.
+        """
+        if max_seconds is not None:
+            check.checked_positive(max_seconds, "max_seconds")
+        self._open() if dry_run else self._writable()
+        with self._lease() as repository:
+            return self._upkeep.consolidate(repository, dry_run=dry_run, max_seconds=max_seconds, progress=progress)
+
+    def undo(self, operation_id: str) -> int:
+        """Take back what a consolidation or pruning changed; how many entries it was.
+
+        Raises:
+            InvalidInputError: There is no such operation, or a later one changed the same entries.
+        """
+        self._writable()
+        with self._lease() as repository:
+            return undo(repository, check.checked_id(operation_id))
+
+    def summarize(self, conversation_id: str) -> MemoryEntry | None:
+        """Summarise what of a conversation is not yet, its window included; None if there is nothing new.
+
+        Raises:
+            SummarizationError: The summarizer failed; nothing was changed.
+        """
+        self._writable()
+        summaries = Summaries(self._runtime, self.namespace, check.checked_text(conversation_id, "conversation_id"))
+        with self._lease() as repository:
+            return summaries.extend(repository, include_window=True)
 
     # --- looking after it ----------------------------------------------------------------------------------
 

@@ -46,12 +46,12 @@ class Summaries:
         with self._runtime.lease(self._namespace) as repository:
             return [e for e in self._all(repository) if e.superseded_by is None]
 
-    def extend(self, repository: Repository) -> MemoryEntry | None:
+    def extend(self, repository: Repository, *, include_window: bool = False) -> MemoryEntry | None:
         """Summarise what was archived since the last summary; None if there is nothing or someone is at it."""
         with self._runtime.exclusively(self._namespace, self._conversation_id) as mine:
             if not mine:
                 return None
-            span = self._unsummarized(repository)
+            span = self._unsummarized(repository, include_window=include_window)
             if not span:
                 return None
             summary = self._store(self._summarized(span), span, level=1)
@@ -62,9 +62,10 @@ class Summaries:
         """The highest sequence that is covered by a summary, 0 if there is none."""
         return max((_through(summary) for summary in self._all(repository)), default=0)
 
-    def _unsummarized(self, repository: Repository) -> list[MemoryEntry]:
+    def _unsummarized(self, repository: Repository, *, include_window: bool) -> list[MemoryEntry]:
         done = self.watermark(repository)
         entries = self._read(repository, MemoryType.LONG_TERM)
+        entries += self._read(repository, MemoryType.SHORT_TERM) if include_window else []
         return in_order([e for e in entries if e.kind == MESSAGE and e.sequence > done])
 
     def _summarized(self, span: Sequence[MemoryEntry]) -> str:

@@ -17,8 +17,8 @@ from memory_mgr.engine.coalescing import Coalescer
 from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
-from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.passages import has_passages, with_passages
+from memory_mgr.stores.repository import Repository
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
 
 log = logging.getLogger(__name__)
@@ -74,9 +74,7 @@ class Writer:
         """
         now = self._now()
         scores = self._score(news)
-        drafts = [
-            _draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)
-        ]
+        drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
         if not drafts:
             return []
         stored = self._additions.submit(_Addition(namespace, [e for draft in drafts for e in with_passages(draft)]))
@@ -169,7 +167,7 @@ def found(repository: Repository, ids: Sequence[str]) -> list[MemoryEntry]:
     return entries
 
 
-def _draft(
+def draft(
     new: NewMemory,
     namespace: Namespace,
     tier: MemoryType,
@@ -177,6 +175,7 @@ def _draft(
     score: float,
     ttl_seconds: float | None,
 ) -> MemoryEntry:
+    """A validated memory as the entry it will be."""
     ttl = new.ttl_seconds if new.ttl_seconds is not None else ttl_seconds
     return MemoryEntry(
         id=new.id or str(uuid.uuid4()),

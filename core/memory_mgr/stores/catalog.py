@@ -32,8 +32,11 @@ _TEXT_CHARS = 4000
 
 
 class PoolRow(NamedTuple):
-    """An entry as ranking sees it; `previous` and `following` are rows of the same stream, `ts` epoch seconds, `whole` the id
-    of the entry that a passage is part of."""
+    """An entry as ranking sees it.
+
+    `previous` and `following` are rows of the same stream, `ts` is in epoch seconds, `whole` is the id of the entry
+    that a passage is part of.
+    """
 
     rowid: int
     id: str
@@ -201,7 +204,7 @@ class Catalog(CatalogFile):
             weights: One per column of the word index.
             limit: How many at most.
         """
-        condition, parameters = selection.where()
+        condition, parameters = selection.where(per_row=True)
         marks = ", ".join("?" * len(weights))
         rows = self.all_rows(
             f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"
@@ -246,19 +249,23 @@ class Catalog(CatalogFile):
         )[0]
         return int(row[0]), int(row[1])
 
-    def rowids(self, selection: Selection, ids: Sequence[str] | None = None) -> dict[str, int]:
-        """Rows of the selection by id, only those among `ids` if given."""
-        condition, parameters = selection.where()
-        if ids is not None:
-            condition += " AND id IN (SELECT value FROM json_each(?))"
-            parameters.append(json.dumps(list(ids)))
-        return dict(self.all_rows(f"SELECT id, rowid FROM entries WHERE {condition}", parameters))
+    def rowids(self, selection: Selection, ids: Sequence[str]) -> dict[str, int]:
+        """Rows by id of those among `ids` that the selection holds."""
+        condition, parameters = selection.where(per_row=True)
+        # CROSS JOIN keeps SQLite from walking the tier to look for the ids.
+        rows = self.all_rows(
+            "SELECT entries.id, entries.rowid FROM json_each(?) AS wanted"
+            f" CROSS JOIN entries ON entries.id = wanted.value WHERE {condition}",
+            [json.dumps(list(ids)), *parameters],
+        )
+        return dict(rows)
 
     def eligible(self, rowids: Sequence[int], selection: Selection) -> set[int]:
         """Those of `rowids` that the selection holds."""
-        condition, parameters = selection.where()
+        condition, parameters = selection.where(per_row=True)
         rows = self.all_rows(
-            f"SELECT rowid FROM entries WHERE rowid IN (SELECT value FROM json_each(?)) AND {condition}",
+            "SELECT entries.rowid FROM json_each(?) AS wanted"
+            f" CROSS JOIN entries ON entries.rowid = wanted.value WHERE {condition}",
             [json.dumps(list(rowids)), *parameters],
         )
         return {int(row[0]) for row in rows}
@@ -317,7 +324,7 @@ class Catalog(CatalogFile):
     def passages(self, wholes: Sequence[str]) -> list[MemoryEntry]:
         """The passages of these entries."""
         rows = self.all_rows(
-            f"SELECT {_ENTRY} FROM entries WHERE whole IN (SELECT value FROM json_each(?))",  # noqa: S608
+            f"SELECT {_ENTRY} FROM entries WHERE whole IN (SELECT value FROM json_each(?))",
             (json.dumps(list(wholes)),),
         )
         return [self._entry(row) for row in rows]
@@ -333,6 +340,47 @@ class Catalog(CatalogFile):
             [*parameters, -1 if limit is None else limit, offset],
         )
         return [self._entry(row) for row in rows]
+
+    def mentioning(self, text: str) -> list[MemoryEntry]:
+        """Entries whose record holds `text`, hidden ones too; every record is looked at."""
+        rows = self.all_rows(f"SELECT {_ENTRY} FROM entries WHERE instr(record, ?) AND whole IS NULL", (text,))
+        return [self._entry(row) for row in rows]
+
+    def expired(self, moment: datetime) -> list[MemoryEntry]:
+        """Entries whose time was up by `moment`."""
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE expires <= ? AND whole IS NULL", (moment.timestamp(),)
+        )
+        return [self._entry(row) for row in rows]
+
+    def conversations(self) -> list[str]:
+        """Sources of messages, sorted."""
+        rows = self.all_rows("SELECT DISTINCT source FROM entries WHERE kind = 'message' ORDER BY source")
+        return [str(row[0]) for row in rows]
+
+    def derivations(self) -> dict[str, int]:
+        """Of how many entries each entry is a source, for those that are any."""
+        rows = self.all_rows(
+            "SELECT origin.value, count(*) FROM entries, json_each(entries.record, '$.from') AS origin"
+            " WHERE instr(record, '\"from\":') GROUP BY origin.value"
+        )
+        return {str(i): int(n) for i, n in rows}
+
+    def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of these entries in their order, as exact as int8 is; shape (len(ids), dimensions)."""
+        rows = self.all_rows(
+            "SELECT vector, scale FROM json_each(?) AS wanted CROSS JOIN entries ON entries.id = wanted.value"
+            " ORDER BY wanted.key",
+            (json.dumps(list(ids)),),
+        )
+        stored = np.frombuffer(b"".join(row[0] for row in rows), np.int8).reshape(len(rows), -1)
+        scales = np.fromiter((row[1] for row in rows), np.float32, len(rows))
+        return stored * scales[:, None]
+
+    def accesses(self) -> dict[str, tuple[int, datetime]]:
+        """How often and when last each entry was recalled, for those that were."""
+        rows = self.all_rows("SELECT id, accesses, accessed FROM entries WHERE accesses > 0")
+        return {str(i): (int(n), datetime.fromtimestamp(at, UTC)) for i, n, at in rows}
 
     def last_sequence(self) -> int:
         """The highest sequence in the namespace, 0 if there is none."""

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -262,6 +263,11 @@ class Repository:
             for memory_id in ids:
                 self._accesses[memory_id] += 1
             self._accessed = moment
+
+    def accesses(self) -> dict[str, tuple[int, datetime]]:
+        """How often and when last each entry was recalled, for those that were."""
+        self.flush()
+        return self.read(lambda catalog: catalog.accesses())
 
     def flush(self) -> None:
         """Write what was only noted."""

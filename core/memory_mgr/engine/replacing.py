@@ -1,0 +1,76 @@
+"""Entries written by id: what an id holds is replaced whole, in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from memory_mgr.engine.runtime import Runtime
+from memory_mgr.engine.writing import draft
+from memory_mgr.errors import InvalidInputError
+from memory_mgr.stores.passages import with_passages
+from memory_mgr.stores.repository import Repository
+from memory_mgr.types import MemoryEntry, MemoryType, NewMemory
+
+
+def put(
+    runtime: Runtime, repository: Repository, tier: MemoryType, news: Sequence[NewMemory], ttl_seconds: float | None
+) -> list[MemoryEntry]:
+    """Store validated memories, in order; one whose id exists takes its place and keeps `created_at` and `sequence`.
+
+    Args:
+        runtime: The shared pieces.
+        repository: The namespace.
+        tier: Where.
+        news: What, already checked; each with its own id.
+        ttl_seconds: For those that name none; None = they stay.
+
+    Raises:
+        InvalidInputError: An id exists in another tier.
+    """
+    now = runtime.now()
+    scores = runtime.importance.of_new(news)
+    namespace = repository.namespace
+    drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
+    split = [with_passages(entry) for entry in drafts]
+    vectors = runtime.embed([part.searchable_text for parts in split for part in parts], "document")
+    with repository.lock:
+        known = {e.id: e for e in repository.read(lambda catalog: catalog.by_ids([entry.id for entry in drafts]))}
+        elsewhere = [entry for entry in known.values() if entry.memory_type is not tier]
+        if elsewhere:
+            raise InvalidInputError(
+                f"id {elsewhere[0].id!r} exists in {elsewhere[0].memory_type.value}, not in {tier.value}; "
+                "ids are unique in a namespace"
+            )
+        sequences = iter(repository.next_sequences(len(drafts) - len(known)))
+        settled = [part for parts in split for part in _in_place(parts, known, sequences)]
+        old = repository.read(lambda catalog: catalog.passages(list(known)))
+        repository.add(settled, vectors)
+        kept = {part.id for part in settled}
+        gone = [passage for passage in old if passage.id not in kept]
+        if gone:
+            repository.remove(gone)
+    written = {entry.id: entry for entry in settled}
+    return [written[entry.id] for entry in drafts]
+
+
+def _in_place(
+    parts: Sequence[MemoryEntry], known: dict[str, MemoryEntry], sequences: Iterator[int]
+) -> list[MemoryEntry]:
+    """An entry and its passages in the place of the one they replace, or in a new one."""
+    before = known.get(parts[0].id)
+    if before is None:
+        sequence = next(sequences)
+        return [part.with_changes(sequence=sequence) for part in parts]
+    place = {"created_at": before.created_at, "sequence": before.sequence, "revision": before.revision + 1}
+    return [part.with_changes(**place) for part in parts]
+
+
+def renew(runtime: Runtime, repository: Repository, ids: Sequence[str], ttl_seconds: float) -> int:
+    """Let entries expire `ttl_seconds` from now; how many were there."""
+    expires = runtime.now() + timedelta(seconds=ttl_seconds)
+    with repository.lock:
+        entries = repository.read(lambda catalog: catalog.by_ids(ids))
+        if entries:
+            repository.rewrite([e.with_changes(expires_at=expires, revision=e.revision + 1) for e in entries])
+        return len(entries)
