@@ -226,8 +226,16 @@ def _linked(plan: Supersession, entries: dict[str, MemoryEntry]) -> bool:
 
 
 def _once_each(changes: Sequence[Change]) -> list[Change]:
-    """One change an entry: a later one to the same entry is left for the next time."""
-    return list({change.entry.id: change for change in reversed(changes)}.values())[::-1]
+    """One change an entry: an entry that others were merged into may be superseded in the same go."""
+    combined: dict[str, Change] = {}
+    for change in changes:
+        first = combined.get(change.entry.id)
+        if first is not None:
+            details = first.fields.get("details", {}) | change.fields.get("details", {})
+            fields = first.fields | change.fields | ({"details": details} if details else {})
+            change = Change(change.entry, fields, f"{first.why}; {change.why}")
+        combined[change.entry.id] = change
+    return list(combined.values())
 
 
 def _role(entry: MemoryEntry) -> str | None:
