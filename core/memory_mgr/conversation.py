@@ -12,6 +12,7 @@ from memory_mgr.engine.manager import SyncMemoryManager
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.manager import MemoryManager
+from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.types import Context
 
 P = ParamSpec("P")
@@ -45,6 +46,7 @@ class ConversationContext:
         conversation_id: Names it within the namespace.
         config: Settings of a memory that this object opens and closes.
         memory: A memory that is open already, async or not.
+        short_term: Limits of the window as this object keeps it; default: the memory's.
         settings: Single settings, when no `memory` is given.
 
     Raises:
@@ -57,6 +59,7 @@ class ConversationContext:
         config: MemoryConfig | None = None,
         *,
         memory: MemoryManager | SyncMemoryManager | None = None,
+        short_term: EvictionConfig | None = None,
         **settings: Any,
     ) -> None:
         if memory is not None and (config is not None or settings):
@@ -66,13 +69,16 @@ class ConversationContext:
             memory = MemoryManager.wrapping(memory)
         self.memory = memory if memory is not None else MemoryManager(config, **settings)
         self.conversation_id = conversation_id
+        self._short_term = short_term
         self._sync: SyncConversationContext | None = None
 
     @property
     def sync(self) -> SyncConversationContext:
         """The blocking twin, opened if it is not open yet."""
         if self._sync is None:
-            self._sync = SyncConversationContext(self.conversation_id, memory=self.memory.sync)
+            self._sync = SyncConversationContext(
+                self.conversation_id, memory=self.memory.sync, short_term=self._short_term
+            )
         return self._sync
 
     add_message = _asynchronous(SyncConversationContext.add_message)
@@ -81,6 +87,7 @@ class ConversationContext:
     messages = _asynchronous(SyncConversationContext.messages)
     entries = _asynchronous(SyncConversationContext.entries)
     summaries = _asynchronous(SyncConversationContext.summaries)
+    archive = _asynchronous(SyncConversationContext.archive)
     evict = _asynchronous(SyncConversationContext.evict)
     reset = _asynchronous(SyncConversationContext.reset)
     delete = _asynchronous(SyncConversationContext.delete)

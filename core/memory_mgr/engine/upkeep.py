@@ -233,8 +233,9 @@ def _once_each(changes: Sequence[Change]) -> list[Change]:
         if first is not None:
             details = first.fields.get("details", {}) | change.fields.get("details", {})
             fields = first.fields | change.fields | ({"details": details} if details else {})
-            change = Change(change.entry, fields, f"{first.why}; {change.why}")
-        combined[change.entry.id] = change
+            combined[change.entry.id] = Change(change.entry, fields, f"{first.why}; {change.why}")
+        else:
+            combined[change.entry.id] = change
     return list(combined.values())
 
 

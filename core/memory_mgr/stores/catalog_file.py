@@ -24,7 +24,7 @@ CREATE TABLE entries (
     pinned INTEGER NOT NULL, kind TEXT NOT NULL, whole TEXT, content TEXT NOT NULL, record TEXT NOT NULL,
     vector BLOB, scale REAL, accesses INTEGER NOT NULL DEFAULT 0, accessed REAL
 );
-CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq);
+CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq) WHERE whole IS NULL;
 CREATE INDEX entries_by_time ON entries (tier, ts, seq);
 CREATE INDEX entries_hidden ON entries (tier) WHERE superseded_by IS NOT NULL OR expires IS NOT NULL;
 CREATE INDEX entries_by_whole ON entries (whole) WHERE whole IS NOT NULL;
@@ -41,7 +41,7 @@ CREATE TRIGGER entry_moved AFTER UPDATE OF tier ON entries WHEN old.tier <> new.
 CREATE TABLE attributes (
     key TEXT NOT NULL, type TEXT NOT NULL, value, entry INTEGER NOT NULL, PRIMARY KEY (key, type, value, entry)
 ) WITHOUT ROWID;
-CREATE INDEX attributes_by_entry ON attributes (entry);
+CREATE INDEX attributes_by_entry ON attributes (entry, key);
 CREATE TABLE pending (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5({", ".join(FTS_COLUMNS)}, tokenize = "{FTS_TOKENIZER}");
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);

@@ -307,23 +307,29 @@ def _compares(condition: Condition, stored: Typed) -> bool:
 # --- asking the catalog ----------------------------------------------------------------------------------------
 
 
-def to_sql(expression: Filter) -> tuple[str, list[object]]:
-    """A condition over the catalog's `entries` and its parameters."""
+def to_sql(expression: Filter, *, per_row: bool = False) -> tuple[str, list[object]]:
+    """A condition over the catalog's `entries` and its parameters.
+
+    Args:
+        expression: What to ask.
+        per_row: Ask each row for its attributes (few rows to check) rather than the attributes for their rows (all
+            rows that match are wanted).
+    """
     if isinstance(expression, NotThat):
-        condition, parameters = to_sql(expression.part)
+        condition, parameters = to_sql(expression.part, per_row=per_row)
         return f"NOT ({condition})", parameters
     if isinstance(expression, Condition):
-        return _condition_sql(expression)
+        return _condition_sql(expression, per_row=per_row)
     word, nothing = (" AND ", "1") if isinstance(expression, AllOf) else (" OR ", "0")
     texts, values = [], []
     for part in expression.parts:
-        condition, parameters = to_sql(part)
+        condition, parameters = to_sql(part, per_row=per_row)
         texts.append(f"({condition})")
         values += parameters
     return word.join(texts) or nothing, values
 
 
-def _condition_sql(condition: Condition) -> tuple[str, list[object]]:
+def _condition_sql(condition: Condition, *, per_row: bool) -> tuple[str, list[object]]:
     letter, operand = condition.operand
     if condition.field is not None:
         return _field_sql(_FIELDS[condition.field], condition)
@@ -334,10 +340,11 @@ def _condition_sql(condition: Condition) -> tuple[str, list[object]]:
     else:
         sign = _RANGES.get(condition.operator, "=")
         test, values = f"type = ? AND value {sign} ?", [letter, operand]
-    return f"entries.rowid IN (SELECT entry FROM attributes WHERE key = ? AND {test})", [
-        condition.path,
-        *values,
-    ]
+    parameters: list[object] = [condition.path, *values]
+    if per_row:
+        own = "SELECT 1 FROM attributes INDEXED BY attributes_by_entry WHERE entry = entries.rowid"
+        return f"EXISTS ({own} AND key = ? AND {test})", parameters
+    return f"entries.rowid IN (SELECT entry FROM attributes WHERE key = ? AND {test})", parameters
 
 
 def _field_sql(column: str, condition: Condition) -> tuple[str, list[object]]:

@@ -30,8 +30,8 @@ class Selection:
     hidden: bool = False
     passages: bool = False
 
-    def where(self) -> tuple[str, list[object]]:
-        """A condition over `entries` and its parameters."""
+    def where(self, *, per_row: bool = False) -> tuple[str, list[object]]:
+        """A condition over `entries` and its parameters; `per_row` as in `filters.to_sql`."""
         clauses, parameters = self._tier_clause()
         if not self.hidden:
             clauses.append("superseded_by IS NULL AND (expires IS NULL OR expires > ?)")
@@ -39,7 +39,7 @@ class Selection:
         if not self.passages:
             clauses.append("whole IS NULL")
         if self.filter is not None:
-            condition, values = to_sql(self.filter)
+            condition, values = to_sql(self.filter, per_row=per_row)
             clauses.append(f"({condition})")
             parameters.extend(values)
         return " AND ".join(clauses), parameters
