@@ -42,13 +42,14 @@ _DEPTH = 60
 # --- named configurations ----------------------------------------------------------------------------------
 
 _EVIDENCE = ("neighbour", "utterance", "answer", "session", "time", "speaker", "substance", "statement", "cue")
-_BARE: dict[str, float] = {f"{name}_weight": 0.0 for name in _EVIDENCE}
+_BARE: dict[str, float] = {f"{name}_weight": 0.0 for name in (*_EVIDENCE, "importance", "recency")}
 
 CONFIGS: dict[str, dict[str, object]] = {
     "default": {},
     "dense only": {**_BARE, "lexical_weight": 0.0, "lexical_candidates": 0},
     "words only": {**_BARE, "dense_weight": 0.0},
     "words + dense": {**_BARE},
+    "words + dense + neighbours": {**_BARE, "neighbour_weight": 0.3},
     **{f"without {name}": {f"{name}_weight": 0.0} for name in _EVIDENCE},
     "without dense": {"dense_weight": 0.0},
     "without near and far words": {"column_weights": (1.0, 0.0, 0.0)},

@@ -40,6 +40,9 @@ _POINTS = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06e
 _MAX_ENTRY_WORDS = 80
 """Words of one preceding entry that go into the context of the next: of a long answer, its end."""
 
+_MAX_ENTRY_CHARACTERS = 40 * _MAX_ENTRY_WORDS
+"""Only so much of its end is cut into words at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -125,7 +128,7 @@ def context_columns(
     for said in previous[: settings.context_entries]:
         if distance >= settings.far_words or abs(later - said.timestamp) > gap:
             break
-        spoken = words(said.text)
+        spoken = words(said.text[-_MAX_ENTRY_CHARACTERS:])
         (near if distance < settings.near_words else far).append(" ".join(spoken[-_MAX_ENTRY_WORDS:]))
         distance, later = distance + max(1, len(spoken)), said.timestamp
     return " ".join(near), " ".join(far)

@@ -71,8 +71,16 @@ def focus(text: str) -> str:
     if len(stripped.split()) <= _LONG_QUERY_WORDS and len(stripped) <= 8 * _LONG_QUERY_WORDS:
         return stripped
     sentences = [s.strip() for s in _SENTENCE.findall(stripped) if s.strip()]
-    question = _asking(reversed(sentences[-4:])) or _asking(sentences[:2]) or _last_line(stripped)
+    question = (
+        _asking_line(stripped) or _asking(reversed(sentences[-4:])) or _asking(sentences[:2]) or _last_line(stripped)
+    )
     return _LABEL.sub("", question) or stripped
+
+
+def _asking_line(text: str) -> str:
+    """The last line if it is short and asks; whole, for a full stop in a name does not end a sentence."""
+    line = text.splitlines()[-1].strip()
+    return line if line.endswith(_QUESTION_END) and len(line.split()) <= _LONG_QUERY_WORDS else ""
 
 
 def _asking(sentences: Iterable[str]) -> str:

@@ -27,6 +27,11 @@ def test_finds_the_question_behind_a_prompt(separator: str) -> None:
     assert focus(PROMPT + separator + "When did Ada visit Turin?") == "When did Ada visit Turin?"
 
 
+def test_a_full_stop_in_a_name_does_not_cut_the_question() -> None:
+    """A question on its own line is taken whole."""
+    assert focus(PROMPT + "\nDid Dr. Ada meet C. S. Lewis?") == "Did Dr. Ada meet C. S. Lewis?"
+
+
 def test_finds_keywords_on_the_last_line() -> None:
     """Without a question mark the last line of a long text is the query."""
     assert focus(PROMPT + "\n\nAda Turin visit") == "Ada Turin visit"

@@ -214,8 +214,9 @@ def test_settings_are_bounded() -> None:
     """A setting that cannot work is refused with its name and value."""
     with pytest.raises(ConfigurationError, match=r"session_weight.*-1"):
         RecallConfig(session_weight=-1)
+    unknown: dict[str, Any] = {"unheard_of": 1}
     with pytest.raises(ConfigurationError, match="unheard_of"):
-        RecallConfig(**{"unheard_of": 1})
+        RecallConfig(**unknown)
 
 
 def test_ranked_is_plain_data() -> None:
