@@ -1,8 +1,11 @@
 """Remembered text as prompt text: fenced, escaped, attributed and dated, at few tokens.
 
 What is recalled is data. It stands inside one block, `<memory> … </memory>`, and nothing in it can end the block or
-begin a line that looks like a message of its own: angle brackets that could be read as the block's or as a chat
-template's markup are replaced by look-alikes, and the lines of an entry after its first are indented.
+pass for a part of it: angle brackets that could be read as the block's or as a chat template's markup are replaced
+by look-alikes, and lines within an entry that look like a heading, a date or somebody speaking are indented. An
+entry that begins like a heading gets a dash. All else is verbatim.
+
+Tokens are saved where nothing is lost: the date stands once above what was said that day, the year once a year.
 """
 
 from __future__ import annotations
@@ -17,22 +20,32 @@ CLOSING = "</memory>"
 CUT = " …[cut]"
 """Marks a text that was too long to be shown whole."""
 
-_MARKUP = re.compile(r"<(?=[\s/|!]*(?:memory|system|user|assistant|tool|human|im_|start|end|eot|bos|eos|s>))", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"<(?=[\s/|!]*(?:memory|system|user|assistant|tool|human|im_|start|end|eot|bos|eos|s>))", re.IGNORECASE
+)
 _INSTRUCTION = re.compile(r"\[(?=/?INST\])")
-_LINE_BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_STRUCTURE = re.compile(r"\n(?=[#\[]|- \[|[^\W\d_][^\n:]{0,60}:)")
+"""A line that could be taken for one of the block's own: a heading, a date, a speaker."""
+_HEADING = re.compile(r"#|\[\d{1,2} \w{3}(?: \d{4})?\]")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""Not the locale's: a prompt does not depend on where it is made."""
 
 
 def escaped(text: str) -> str:
     """`text` so that it cannot close the block or open another role; otherwise verbatim."""
     plain = _INSTRUCTION.sub("［", _MARKUP.sub("‹", text))
-    return _LINE_BREAKS.sub("\n  ", plain.strip())
+    lines = _LINE_BREAK.sub("\n", plain).lstrip().rstrip("\n")
+    return _STRUCTURE.sub("\n  ", lines)
 
 
 def attributed(text: str, speaker: str | None) -> str:
     """`text`, escaped, led by who said it."""
-    if not speaker:
-        return escaped(text)
-    return f"{_LINE_BREAKS.sub(' ', escaped(speaker))}: {escaped(text)}"
+    said = escaped(text)
+    if speaker and speaker.strip():
+        name = " ".join(escaped(speaker).split())
+        return f"{'- ' if _HEADING.match(name) else ''}{name}: {said}"
+    return f"- {said}" if _HEADING.match(said) else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +63,40 @@ class Line:
 
 def day(moment: datetime) -> str:
     """A date in as few tokens as a model still reads it from (5 in cl100k_base, against 6 for ISO)."""
-    return f"{moment.day} {moment:%b} {moment.year}"
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year:04}"
+
+
+def day_heading(moment: datetime, *, year: bool) -> str:
+    """The line above what was said on a day; the year is left out where the line before has told it."""
+    return f"[{day(moment) if year else day(moment)[:-5]}]\n"
 
 
 def rendered(lines: Iterable[Line]) -> str:
-    """Lines under the heading of their day; each ends with a line break."""
+    """Lines under the headings of their days; each ends with a line break.
+
+    Lines in order of time get each day and year once.
+    """
     return "".join(_with_days(lines))
 
 
 def _with_days(lines: Iterable[Line]) -> Iterator[str]:
-    shown: str | None = None
+    shown: datetime | None = None
     for line in lines:
-        if line.timestamp is not None and (heading := day(line.timestamp)) != shown:
-            shown = heading
-            yield f"[{heading}]\n"
-        yield f"{line.text}\n"
+        moment = line.timestamp
+        if moment is not None:
+            if shown is None or moment.date() != shown.date():
+                yield day_heading(moment, year=shown is None or shown.year != moment.year)
+            shown = moment
+        yield shown_line(line)
+
+
+def shown_line(line: Line) -> str:
+    """A line as it stands under the heading of its day.
+
+    A summary begins with its own date; it is left out if it is the day's. A date that is not stays, behind a dash.
+    """
+    if line.timestamp is not None:
+        own = f"- {day_heading(line.timestamp, year=True)}"
+        if line.text.startswith(own):
+            return f"- {line.text[len(own) :].lstrip()}\n"
+    return f"{line.text}\n"

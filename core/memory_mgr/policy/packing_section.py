@@ -1,0 +1,156 @@
+"""One section of a context while it is filled."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from datetime import date
+
+from memory_mgr.policy.packing_types import Count, PackingConfig, Piece, Section
+from memory_mgr.policy.rendering import day_heading, rendered, shown_line
+from memory_mgr.policy.repeats import Said
+
+_EDGE = 0.01
+"""Importance is kept this far from 0 and 1, where odds have no bounds."""
+
+
+class Filling:
+    """Takes pieces of one section while they fit.
+
+    Args:
+        section: Its pieces.
+        config: How worth is weighed.
+        count: Counts tokens.
+        said: What the context says already, shared by all sections.
+        reasons: Why pieces are in or out, by id; written here.
+    """
+
+    def __init__(
+        self, section: Section, config: PackingConfig, count: Count, said: Said, reasons: dict[str, str]
+    ) -> None:
+        self.section = section
+        self.chosen: list[Piece] = []
+        self.spent = 0
+        self._config = config
+        self._count = count
+        self._said = said
+        self._reasons = reasons
+        self._waiting = {piece.id: piece for piece in section.pieces}
+        self._tokens = {piece.id: count(shown_line(piece.line)) for piece in section.pieces}
+        self._worth = {piece.id: self._worth_at(place, piece) for place, piece in enumerate(section.pieces, 1)}
+        self._days: set[date] = set()
+        self._places = {_place(piece): piece.id for piece in section.pieces if piece.source is not None}
+
+    def fill(self, allowance: int) -> int:
+        """Take pieces that fit into `allowance` more tokens; the tokens taken."""
+        before, limit = self.spent, self.spent + max(0, allowance)
+        if self.section.contiguous:
+            self._fill_in_order(limit)
+        else:
+            self._fill_by_worth(limit)
+        return self.spent - before
+
+    def _fill_in_order(self, limit: int) -> None:
+        for piece in list(self._waiting.values()):
+            if not self._repeated(piece) and not self._took(piece, limit):
+                return
+
+    def _fill_by_worth(self, limit: int) -> None:
+        """Best worth per token first; a piece is looked at again when its neighbour or day made it better."""
+        heap = [(-self._density(piece), place, piece.id) for place, piece in enumerate(self._waiting.values())]
+        heapq.heapify(heap)
+        while heap:
+            _, place, piece_id = heapq.heappop(heap)
+            piece = self._waiting.get(piece_id)
+            if piece is None or self._repeated(piece) or not self._took(piece, limit):
+                continue
+            for other in self._made_better(piece):
+                heapq.heappush(heap, (-self._density(other), place, other.id))
+
+    def _took(self, piece: Piece, limit: int) -> bool:
+        cost = self._cost(piece)
+        if self.spent + cost > limit:
+            return False
+        self.spent += cost
+        self.chosen.append(piece)
+        self._days |= _days(piece)
+        del self._waiting[piece.id]
+        self._said.add(piece.line.text)
+        self._reasons[piece.id] = f"{self.section.name}: in, {cost} tokens"
+        return True
+
+    def _repeated(self, piece: Piece) -> bool:
+        if not self._said.covers(piece.line.text):
+            return False
+        del self._waiting[piece.id]
+        self._reasons.setdefault(piece.id, f"{self.section.name}: said already")
+        return True
+
+    # --- worth and cost --------------------------------------------------------------------------------
+
+    def _worth_at(self, place: int, piece: Piece) -> float:
+        importance = min(max(piece.importance, _EDGE), 1 - _EDGE)
+        odds = importance / (1 - importance)
+        return float(place**-self._config.rank_power * odds**self._config.importance_power)
+
+    def _density(self, piece: Piece) -> float:
+        worth = self._worth[piece.id]
+        if self._beside_chosen(piece):
+            worth *= 1 + self._config.neighbour_bonus
+        return float(worth / max(1, self._cost(piece, heading=False)) ** self._config.cost_power)
+
+    def _cost(self, piece: Piece, *, heading: bool = True) -> int:
+        """Tokens that the context grows by: the line, and the headings that it is the first to need."""
+        cost = self._tokens[piece.id]
+        if heading and self.section.heading and not self.chosen:
+            cost += self._count(f"{self.section.heading}\n")
+        moment = piece.line.timestamp
+        if moment is not None and moment.date() not in self._days:
+            cost += self._count(day_heading(moment, year=moment.year not in {d.year for d in self._days}))
+        return cost
+
+    def _beside_chosen(self, piece: Piece) -> bool:
+        return any(near not in self._waiting for near in self._neighbours(piece))
+
+    def _neighbours(self, piece: Piece) -> Sequence[str]:
+        source, place = _place(piece)
+        return [i for step in (-1, 1) if source is not None and (i := self._places.get((source, place + step)))]
+
+    def _made_better(self, taken: Piece) -> list[Piece]:
+        """What costs less or is worth more now that `taken` is in."""
+        better = {i: self._waiting[i] for i in self._neighbours(taken) if i in self._waiting}
+        same_day = {i: p for i, p in self._waiting.items() if _days(p) and _days(p) == _days(taken)}
+        return list((better | same_day).values())
+
+    # --- the result ------------------------------------------------------------------------------------
+
+    def give_up(self) -> None:
+        """Say of what was left out that it did not fit."""
+        for piece in self._waiting.values():
+            self._reasons.setdefault(piece.id, f"{self.section.name}: no room for {self._cost(piece)} tokens")
+
+    def drop_last(self) -> None:
+        """Take the piece that was chosen last out again."""
+        piece = self.chosen.pop()
+        self.spent = self._count(self.text()) if self.chosen else 0
+        self._reasons[piece.id] = f"{self.section.name}: no room"
+
+    def in_time(self) -> list[Piece]:
+        """The chosen pieces in the order shown."""
+        return sorted(self.chosen, key=lambda piece: piece.position)
+
+    def text(self) -> str:
+        """The section as shown; "" if nothing was chosen."""
+        if not self.chosen:
+            return ""
+        heading = f"{self.section.heading}\n" if self.section.heading else ""
+        return heading + rendered(piece.line for piece in self.in_time())
+
+
+def _days(piece: Piece) -> set[date]:
+    """The day that a piece is shown under, if any."""
+    return set() if piece.line.timestamp is None else {piece.line.timestamp.date()}
+
+
+def _place(piece: Piece) -> tuple[str | None, int]:
+    return piece.source, piece.position[1]
