@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from memory_mgr.policy.lexical import match_expression, repair_term, select_term
 from memory_mgr.policy.query import Query, analyse
 from memory_mgr.policy.recall import Item, Ranked, rank
 from memory_mgr.policy.rerank import blend
+from memory_mgr.protocols import Reranker
 from memory_mgr.stores.catalog import Catalog, PoolRow
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -119,12 +121,27 @@ class Recaller:
         if reranker is None or not ranked:
             return ranked
         top = ranked[: self._config.rerank_candidates]
-        scores = reranker.rerank(query.text, [_shown(rows[r.passage or r.id]) for r in top])
+        scores = _reranking(reranker, query.text, [_shown(rows[r.passage or r.id]) for r in top])
         if len(scores) != len(top):
             raise RerankError(
                 f"the reranker returned {len(scores)} scores for {len(top)} texts; it must return one each"
             )
-        return blend(ranked, list(scores), weight=self._config.rerank_weight)
+        return blend(ranked, scores, weight=self._config.rerank_weight)
+
+
+def _reranking(reranker: Reranker, query: str, texts: list[str]) -> list[float]:
+    """The reranker's scores.
+
+    Raises:
+        RerankError: It failed, or returned something that is not a finite number.
+    """
+    try:
+        scores = [float(score) for score in reranker.rerank(query, texts)]
+    except Exception as error:
+        raise RerankError(f"the reranker failed on {len(texts)} texts: {error}") from error
+    if not all(map(math.isfinite, scores)):
+        raise RerankError(f"the reranker returned a score that is not finite: {scores!r:.80}")
+    return scores
 
 
 def _pool(

@@ -21,6 +21,7 @@ from memory_mgr.stores.catalog_file import CatalogFile
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.stores.filters import flatten
 from memory_mgr.stores.selection import Selection
+from memory_mgr.stores.vector_cache import LIMIT_BYTES, VectorCache
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
 
 _WINDOW = 8
@@ -63,6 +64,9 @@ class Catalog(CatalogFile):
 
     def __init__(self, path: Path | None, namespace: Namespace, recall: RecallConfig) -> None:
         self._recall = recall
+        self._vectors: VectorCache | None = None
+        self._vectors_version: object = None
+        self._moved_vectors: list[tuple[int, bytes | None, float]] = []
         super().__init__(path, namespace)
 
     def apply(
@@ -78,6 +82,17 @@ class Catalog(CatalogFile):
             vectors: Their vectors; None keeps those that are there.
             removed: Ids that are gone.
         """
+        with self._lock:
+            self._moved_vectors.clear()
+            self._apply(entries, vectors, removed)
+            self._refresh_vectors()
+
+    def _apply(
+        self,
+        entries: Sequence[MemoryEntry],
+        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32] | None,
+        removed: Sequence[str],
+    ) -> None:
         with self.transaction():
             stale = self._remove(removed)
             for position, entry in enumerate(entries):
@@ -86,8 +101,19 @@ class Catalog(CatalogFile):
             done = [*removed, *(entry.id for entry in entries)]
             self.db.executemany("DELETE FROM pending WHERE id = ?", ((i,) for i in done))
 
+    def _refresh_vectors(self) -> None:
+        """Bring the vectors in memory, if they are there, to what was just committed."""
+        if self._vectors is None:
+            return
+        for rowid, vector, scale in self._moved_vectors:
+            if vector is None:
+                self._vectors.remove(rowid)
+            else:
+                self._vectors.put(rowid, vector, scale)
+
     def clear(self) -> None:
         """Forget all rows."""
+        self._vectors = None
         with self.transaction():
             for table in ("entries", "attributes", "words", "pending"):
                 self.db.execute(f"DELETE FROM {table}")
@@ -134,6 +160,8 @@ class Catalog(CatalogFile):
                 scale,
             ),
         ).fetchone()
+        if blob is not None and scale is not None:
+            self._moved_vectors.append((row[0], blob, scale))
         return int(row[0])
 
     def _remove(self, ids: Sequence[str]) -> set[int]:
@@ -148,6 +176,7 @@ class Catalog(CatalogFile):
             self.db.execute("DELETE FROM words WHERE rowid = ?", row[:1])
             self.db.execute("DELETE FROM attributes WHERE entry = ?", row[:1])
             self.db.execute("DELETE FROM entries WHERE rowid = ?", row[:1])
+            self._moved_vectors.append((row[0], None, 0.0))
             stale.discard(row[0])
         return stale
 
@@ -281,28 +310,28 @@ class Catalog(CatalogFile):
     def exact(self, query: NDArray[np.float32], selection: Selection, top_k: int) -> list[tuple[int, float]]:
         """The `top_k` nearest of the selection as (rowid, cosine), every vector compared."""
         condition, parameters = selection.where()
-        rows = self.all_rows(
-            f"SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL AND {condition}",
-            parameters,
-        )
-        scores = _cosines(query, rows)
+        rows = self.all_rows(f"SELECT rowid FROM entries WHERE {condition}", parameters)
+        rowids = [int(row[0]) for row in rows]
+        scores = self._cosines(query, rowids)
         best = np.argsort(-scores, kind="stable")[:top_k]
-        return [(int(rows[i][0]), float(scores[i])) for i in best]
-
-    def similarities(self, query: NDArray[np.float32], rowids: Sequence[int]) -> dict[int, float]:
-        """Cosine of the query with each of these rows."""
-        rows = self.all_rows(
-            "SELECT rowid, vector, scale FROM entries"
-            " WHERE rowid IN (SELECT value FROM json_each(?)) AND vector IS NOT NULL",
-            (json.dumps(list(rowids)),),
-        )
-        return {int(row[0]): float(score) for row, score in zip(rows, _cosines(query, rows), strict=True)}
+        return [(rowids[i], float(scores[i])) for i in best]
 
     def pool(self, rowids: Sequence[int], query: NDArray[np.float32]) -> list[PoolRow]:
         """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
         rows = self.all_rows(_POOL, (_TEXT_CHARS, json.dumps(list(rowids))))
-        scores = _cosines(query, [(row[0], *row[11:]) for row in rows])
-        return [PoolRow._make((*row[:11], float(score))) for row, score in zip(rows, scores, strict=True)]
+        scores = self._cosines(query, [row[0] for row in rows])
+        return [PoolRow._make((*row, score)) for row, score in zip(rows, scores.tolist(), strict=True)]
+
+    def _cosines(self, query: NDArray[np.float32], rowids: Sequence[int]) -> NDArray[np.float32]:
+        with self._lock:
+            version = self.db.execute("PRAGMA data_version").fetchone()
+            if self._vectors is None or version != self._vectors_version:
+                rows = self.db.execute("SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL").fetchall()
+                self._vectors, self._vectors_version = VectorCache(rows), version
+            scores = self._vectors.cosines(query, rowids)
+            if self._vectors.bytes > LIMIT_BYTES:
+                self._vectors = None
+            return scores
 
     def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
         """Whole entries by row."""
@@ -408,8 +437,8 @@ SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts
     (SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
      AND n.whole IS NULL AND e.whole IS NULL
      ORDER BY n.ts, n.seq LIMIT 1),
-    e.whole, e.vector, e.scale
-FROM json_each(?) AS wanted JOIN entries e ON e.rowid = wanted.value WHERE e.vector IS NOT NULL
+    e.whole
+FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
 """
 
 
@@ -417,14 +446,6 @@ def quantized(vector: NDArray[np.float32]) -> tuple[bytes, float]:
     """A unit vector as int8 with its scale: a quarter of the bytes at an error of cosine below .001."""
     scale = float(np.abs(vector).max()) / 127 or 1.0
     return np.rint(vector / scale).astype(np.int8).tobytes(), scale
-
-
-def _cosines(query: NDArray[np.float32], rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float32]:
-    if not rows:
-        return np.empty(0, np.float32)
-    stored = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), -1)
-    scales = np.fromiter((row[2] for row in rows), np.float32, len(rows))
-    return (stored.astype(np.float32) @ query) * scales
 
 
 def _said(speaker: str | None, content: str) -> str:

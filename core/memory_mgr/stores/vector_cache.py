@@ -1,0 +1,68 @@
+"""The catalog's int8 vectors in memory, so that any few thousand of them are compared in a millisecond or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+LIMIT_BYTES = 256 * 2**20
+"""Namespaces whose vectors take more are read from SQLite each time."""
+_GROWTH = 1.5
+
+
+class VectorCache:
+    """Vectors by row of the catalog. Not thread-safe: the catalog's lock guards it.
+
+    Args:
+        rows: (rowid, int8 bytes, scale) of all vectors.
+    """
+
+    def __init__(self, rows: Sequence[tuple[int, bytes, float]]) -> None:
+        self._slots: dict[int, int] = {}
+        self._free: list[int] = []
+        width = len(rows[0][1]) if rows else 0
+        self._matrix = np.empty((len(rows), width), np.int8)
+        self._scales = np.empty(len(rows), np.float32)
+        if rows:
+            self._matrix[:] = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), width)
+            self._scales[:] = [row[2] for row in rows]
+            self._slots = {row[0]: slot for slot, row in enumerate(rows)}
+
+    def put(self, rowid: int, vector: bytes, scale: float) -> None:
+        """Remember a vector."""
+        slot = self._slots.get(rowid)
+        if slot is None:
+            slot = self._slots[rowid] = self._free.pop() if self._free else len(self._slots)
+        if slot >= len(self._scales) or not self._matrix.shape[1]:
+            self._grow(slot + 1, len(vector))
+        self._matrix[slot] = np.frombuffer(vector, np.int8)
+        self._scales[slot] = scale
+
+    def _grow(self, least: int, width: int) -> None:
+        size = max(least, int(len(self._scales) * _GROWTH), 64)
+        matrix, scales = np.zeros((size, width), np.int8), np.zeros(size, np.float32)
+        matrix[: len(self._scales), : self._matrix.shape[1]] = self._matrix
+        scales[: len(self._scales)] = self._scales
+        self._matrix, self._scales = matrix, scales
+
+    def remove(self, rowid: int) -> None:
+        """Forget a vector."""
+        slot = self._slots.pop(rowid, None)
+        if slot is not None:
+            self._free.append(slot)
+
+    def cosines(self, query: NDArray[np.float32], rowids: Iterable[int]) -> NDArray[np.float32]:
+        """Cosine of the query, shape (dimensions,), with each row; -1 for rows without a vector."""
+        slots = np.fromiter((self._slots.get(rowid, -1) for rowid in rowids), np.int64)
+        if not slots.size or not self._slots:
+            return np.full(slots.size, -1.0, np.float32)
+        scores = (self._matrix[slots].astype(np.float32) @ query) * self._scales[slots]
+        scores[slots < 0] = -1.0
+        return np.asarray(scores, np.float32)
+
+    @property
+    def bytes(self) -> int:
+        """Memory taken by the vectors."""
+        return self._matrix.nbytes + self._scales.nbytes
