@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.bridge.pydantic import ConfigDict, PrivateAttr
@@ -28,6 +28,8 @@ from memory_mgr.engine.messages import MESSAGE, as_new_memory
 from memory_mgr.engine.messages import as_message as entry_message
 from memory_mgr.policy.eviction import EvictionConfig
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _TIERS = {MessageStatus.ACTIVE: MemoryType.SHORT_TERM, MessageStatus.ARCHIVED: MemoryType.LONG_TERM}
 _UNLIMITED = EvictionConfig(max_messages=None, max_tokens=None)
 """`Memory` decides what is archived."""
@@ -148,8 +150,8 @@ class TieredChatStore(AsyncDBChatStore):
 
     # --- the same, blocking ----------------------------------------------------------------------------------
 
-    async def _run(self, call: Callable[..., Any], *args: Any) -> Any:
-        return await self._connection.run(call, *args)
+    async def _run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._connection.run(call, *args, **kwargs)
 
     def _locked(self, call: Callable[[], list[Message]]) -> list[Message]:
         with self._lock:

@@ -115,7 +115,7 @@ def calls_of(message: ChatMessage) -> Iterator[ToolCall]:
 def answered_call(message: ChatMessage) -> str | None:
     """The id of the tool call that a tool message answers."""
     answered = message.additional_kwargs.get("tool_call_id")
-    return str(answered) if answered else None
+    return str(answered) if answered and role_of(message) == "tool" else None
 
 
 def without_calls(message: ChatMessage, ids: Sequence[str]) -> ChatMessage:
