@@ -1,6 +1,6 @@
 """What a filter costs: the same searches on one tier with and without, on entries made up for it.
 
-    python benchmarks/filtered_search.py [--entries 20000] [--json OUT]
+python benchmarks/filtered_search.py [--entries 20000] [--json OUT]
 """
 
 from __future__ import annotations

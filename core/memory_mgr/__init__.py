@@ -1,58 +1,67 @@
-"""Tiered memory for LLM applications: remembers the right thing inside a token budget, offline, on Chroma."""
+"""Tiered memory for LLM applications: remembers the right thing inside a token budget, offline, on Chroma.
 
-from memory_mgr.config import (
-    EpisodicConfig,
-    LongTermConfig,
-    MemoryConfig,
-    ShortTermConfig,
-    WorkingConfig,
-)
-from memory_mgr.conversation import ConversationContext
-from memory_mgr.engine.conversation import SyncConversationContext
-from memory_mgr.engine.manager import SyncMemoryManager
-from memory_mgr.errors import (
-    ConfigurationError,
-    EmbeddingError,
-    EmbeddingMismatchError,
-    ExtensionError,
-    InvalidFilterError,
-    InvalidInputError,
-    ManagerClosedError,
-    MemoryMgrError,
-    MemoryNotFoundError,
-    MissingDependencyError,
-    RerankError,
-    SchemaVersionError,
-    ScoringError,
-    StoreError,
-    StoreUnavailableError,
-    SummarizationError,
-    SyncInAsyncError,
-    UsageError,
-)
-from memory_mgr.manager import MemoryManager
-from memory_mgr.protocols import (
-    LLM,
-    Clock,
-    Embedder,
-    ImportanceScorer,
-    Redactor,
-    Reranker,
-    Summarizer,
-    TokenCounter,
-)
-from memory_mgr.types import (
-    Action,
-    Context,
-    MemoryEntry,
-    MemoryType,
-    MemoryTypes,
-    Message,
-    NewMemory,
-    Stats,
-    ToolCall,
-    UpkeepReport,
-)
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memory_mgr.config import (
+        EpisodicConfig,
+        LongTermConfig,
+        MemoryConfig,
+        ShortTermConfig,
+        WorkingConfig,
+    )
+    from memory_mgr.conversation import ConversationContext
+    from memory_mgr.engine.conversation import SyncConversationContext
+    from memory_mgr.engine.manager import SyncMemoryManager
+    from memory_mgr.errors import (
+        ConfigurationError,
+        EmbeddingError,
+        EmbeddingMismatchError,
+        ExtensionError,
+        InvalidFilterError,
+        InvalidInputError,
+        ManagerClosedError,
+        MemoryMgrError,
+        MemoryNotFoundError,
+        MissingDependencyError,
+        RerankError,
+        SchemaVersionError,
+        ScoringError,
+        StoreError,
+        StoreUnavailableError,
+        SummarizationError,
+        SyncInAsyncError,
+        UsageError,
+    )
+    from memory_mgr.manager import MemoryManager
+    from memory_mgr.protocols import (
+        LLM,
+        Clock,
+        Embedder,
+        ImportanceScorer,
+        Redactor,
+        Reranker,
+        Summarizer,
+        TokenCounter,
+    )
+    from memory_mgr.types import (
+        Action,
+        Context,
+        MemoryEntry,
+        MemoryType,
+        MemoryTypes,
+        Message,
+        NewMemory,
+        Stats,
+        ToolCall,
+        UpkeepReport,
+    )
 
 __version__ = "0.1.0"
 
@@ -104,3 +113,64 @@ __all__ = [
     "WorkingConfig",
     "__version__",
 ]
+
+_HOMES = {
+    "Action": "memory_mgr.types",
+    "Clock": "memory_mgr.protocols",
+    "ConfigurationError": "memory_mgr.errors",
+    "Context": "memory_mgr.types",
+    "ConversationContext": "memory_mgr.conversation",
+    "Embedder": "memory_mgr.protocols",
+    "EmbeddingError": "memory_mgr.errors",
+    "EmbeddingMismatchError": "memory_mgr.errors",
+    "EpisodicConfig": "memory_mgr.config",
+    "ExtensionError": "memory_mgr.errors",
+    "ImportanceScorer": "memory_mgr.protocols",
+    "InvalidFilterError": "memory_mgr.errors",
+    "InvalidInputError": "memory_mgr.errors",
+    "LLM": "memory_mgr.protocols",
+    "LongTermConfig": "memory_mgr.config",
+    "ManagerClosedError": "memory_mgr.errors",
+    "MemoryConfig": "memory_mgr.config",
+    "MemoryEntry": "memory_mgr.types",
+    "MemoryManager": "memory_mgr.manager",
+    "MemoryMgrError": "memory_mgr.errors",
+    "MemoryNotFoundError": "memory_mgr.errors",
+    "MemoryType": "memory_mgr.types",
+    "MemoryTypes": "memory_mgr.types",
+    "Message": "memory_mgr.types",
+    "MissingDependencyError": "memory_mgr.errors",
+    "NewMemory": "memory_mgr.types",
+    "Redactor": "memory_mgr.protocols",
+    "RerankError": "memory_mgr.errors",
+    "Reranker": "memory_mgr.protocols",
+    "SchemaVersionError": "memory_mgr.errors",
+    "ScoringError": "memory_mgr.errors",
+    "ShortTermConfig": "memory_mgr.config",
+    "Stats": "memory_mgr.types",
+    "StoreError": "memory_mgr.errors",
+    "StoreUnavailableError": "memory_mgr.errors",
+    "SummarizationError": "memory_mgr.errors",
+    "Summarizer": "memory_mgr.protocols",
+    "SyncConversationContext": "memory_mgr.engine.conversation",
+    "SyncInAsyncError": "memory_mgr.errors",
+    "SyncMemoryManager": "memory_mgr.engine.manager",
+    "TokenCounter": "memory_mgr.protocols",
+    "ToolCall": "memory_mgr.types",
+    "UpkeepReport": "memory_mgr.types",
+    "UsageError": "memory_mgr.errors",
+    "WorkingConfig": "memory_mgr.config",
+}
+"""Where each public name lives."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic import ValidationError as PydanticError
+from pydantic import Field, field_validator, model_validator
 
-from memory_mgr.errors import ConfigurationError
 from memory_mgr.policy.dedupe import DedupeConfig
 from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.policy.importance import ImportanceConfig
 from memory_mgr.policy.packing import PackingConfig
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.policy.retention import RetentionConfig
+from memory_mgr.policy.settings import Settings
 from memory_mgr.policy.supersession import SupersessionConfig
 from memory_mgr.types import Namespace
 
@@ -22,49 +21,32 @@ IN_MEMORY = ":memory:"
 DEFAULT_PATH = Path("memory")
 
 
-class _Settings(BaseModel):
-    """Frozen; unknown names are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
-
-    def __init__(self, **data: Any) -> None:
-        try:
-            super().__init__(**data)
-        except PydanticError as error:
-            raise ConfigurationError(_readable(type(self).__name__, error)) from error
-
-
-def _readable(name: str, error: PydanticError) -> str:
-    lines = (f"{'.'.join(map(str, e['loc'])) or name}: {e['msg']} (got {e.get('input')!r:.80})" for e in error.errors())
-    return f"{name}: " + "; ".join(lines)
-
-
-class ShortTermConfig(_Settings, EvictionConfig):
+class ShortTermConfig(EvictionConfig):
     """The window of recent messages of each conversation, see `policy.eviction`."""
 
 
-class WorkingConfig(_Settings):
+class WorkingConfig(Settings):
     """Slots and notes of the current task."""
 
     max_tokens: int = Field(1000, ge=1, description="Tokens of all slots and notes of one task; oldest notes go first.")
     ttl_seconds: float | None = Field(None, gt=0, description="Time until a slot expires; None = when the task ends.")
 
 
-class LongTermConfig(_Settings):
+class LongTermConfig(Settings):
     """Knowledge that outlives a conversation."""
 
     ttl_seconds: float | None = Field(None, gt=0, description="Time until an entry expires; None = never.")
     quota: int | None = Field(None, ge=1, description="Entries beyond which prune() lets the least worth go.")
 
 
-class EpisodicConfig(_Settings):
+class EpisodicConfig(Settings):
     """Summaries of past spans."""
 
     ttl_seconds: float | None = Field(None, gt=0, description="Time until a summary expires; None = never.")
     summary_tokens: int = Field(300, ge=16, description="Tokens of one summary.")
 
 
-class MemoryConfig(_Settings):
+class MemoryConfig(Settings):
     """Where memory is kept, whose it is, and how it behaves.
 
     Exactly one place: `path` (embedded Chroma, the default, "./memory"; ":memory:" keeps nothing), `url` (a Chroma
@@ -88,7 +70,7 @@ class MemoryConfig(_Settings):
     write_batch: int = Field(1000, ge=1, le=5000, description="Entries written to Chroma together at most.")
     embedding_cache: int = Field(10_000, ge=0, description="Texts whose vectors are remembered while running.")
 
-    short_term: ShortTermConfig = Field(default_factory=ShortTermConfig)
+    short_term: EvictionConfig = Field(default_factory=ShortTermConfig)
     working: WorkingConfig = Field(default_factory=WorkingConfig)
     long_term: LongTermConfig = Field(default_factory=LongTermConfig)
     episodic: EpisodicConfig = Field(default_factory=EpisodicConfig)

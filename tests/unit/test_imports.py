@@ -55,3 +55,11 @@ def test_only_one_module_names_chromadb_at_its_top() -> None:
         )
     ]
     assert importers == ["stores/chroma.py"]
+
+
+def test_every_public_name_is_there() -> None:
+    """What `__all__` promises can be imported, sorted, and is what `dir` shows."""
+    for name in memory_mgr.__all__:
+        assert getattr(memory_mgr, name) is not None
+    assert dir(memory_mgr) == sorted(memory_mgr.__all__)
+    assert set(memory_mgr.__all__) - {"__version__"} == memory_mgr._HOMES.keys()

@@ -15,6 +15,9 @@ from memory_mgr.stores.selection import Selection
 from memory_mgr.types import Context, MemoryEntry, MemoryType
 
 WORKING, SUMMARY, RECALLED, RECENT = "working", "summary", "recalled", "recent"
+_MOST_CANDIDATES = 1000
+_TOKENS_A_CANDIDATE = 25
+"""A short turn; a large budget wants more candidates than the configured number."""
 _LENDS_FIRST = (RECALLED, RECENT, SUMMARY, WORKING)
 
 
@@ -45,9 +48,10 @@ class ContextBuilder:
     ) -> Context:
         """The context of `query` in at most `budget` tokens."""
         own = self._conversation(repository, conversation_id) if conversation_id is not None else []
-        hits = self._recaller.search(repository, query, selection, self._config.recalled_candidates)
+        candidates = max(self._config.recalled_candidates, min(_MOST_CANDIDATES, budget // _TOKENS_A_CANDIDATE))
+        hits = self._recaller.search(repository, query, selection, candidates)
         recent = [e for e in own if e.memory_type is MemoryType.SHORT_TERM]
-        summaries = [e for e in own if e.memory_type is MemoryType.EPISODIC]
+        summaries = [e for e in reversed(own) if e.memory_type is MemoryType.EPISODIC]
         if sent is not None and not include_recent:
             recent = [e for e in recent if e.details.get("message_id") in sent]
         aside = {e.id for e in (*recent, *summaries)}
@@ -61,7 +65,7 @@ class ContextBuilder:
             self._section(RECALLED, "# Remembered", recalled, 0.0),
             self._section(RECENT, "# Recent", reversed(shown), self._config.recent_share, contiguous=True),
         ]
-        packed = pack(sections, budget, self._runtime.counter.count, _LENDS_FIRST)
+        packed = pack(sections, budget, self._runtime.counter.count, _LENDS_FIRST, self._config)
         known = {e.id: e for e in (*hits, *own)}
         entries = tuple(known[i] for i in packed.shown)
         return Context(
@@ -95,6 +99,8 @@ class ContextBuilder:
                 entry.id,
                 Line(_said(entry), entry.timestamp if dated else None),
                 (entry.timestamp, entry.sequence),
+                importance=entry.importance_score,
+                source=entry.source,
             )
             for entry in entries
         ]

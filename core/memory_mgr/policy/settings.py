@@ -12,7 +12,8 @@ from memory_mgr.errors import ConfigurationError
 class Settings(BaseModel):
     """Base of a policy's settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Validators are built at first use, not at import, where they would be half of what importing costs.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def __init__(self, **data: Any) -> None:
         try:
