@@ -27,8 +27,11 @@ _INSTRUCTION = re.compile(r"\[(?=/?INST\])")
 _LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _STRUCTURE = re.compile(r"\n(?=[#\[]|- \[|[^\W\d_][^\n:]{0,60}:)")
 """A line that could be taken for one of the block's own: a heading, a date, a speaker."""
-_HEADING = re.compile(r"#|\[\d{1,2} \w{3}(?: \d{4})?\]")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_HEADING = re.compile(r"#|\[\d{1,2} [A-Z][a-z]{2,8}(?: \d{4})?\]")
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 """Not the locale's: a prompt does not depend on where it is made."""
 
 
@@ -63,7 +66,7 @@ class Line:
 
 def day(moment: datetime) -> str:
     """A date in as few tokens as a model still reads it from (5 in cl100k_base, against 6 for ISO)."""
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year:04}"
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year:04}"
 
 
 def day_heading(moment: datetime, *, year: bool) -> str:

@@ -24,7 +24,7 @@ from memory_mgr.policy.importance import ImportanceModel
 from memory_mgr.policy.importance_features import WordFrequency
 from memory_mgr.policy.settings import Settings
 from memory_mgr.policy.summary_lines import Spoken, SummaryLine, again, same_day, spoken_of, summary_text
-from memory_mgr.policy.summary_units import Unit, short_names, split_units
+from memory_mgr.policy.summary_units import Unit, praise_terms, short_names, split_units
 
 Count = Callable[[str], int]
 _SLACK = 3
@@ -37,6 +37,7 @@ class SummaryConfig(Settings):
     cost_power: float = Field(0.7, ge=0, le=2, description="0 = length does not matter, 1 = gain per token.")
     importance_power: float = Field(1.0, ge=0, le=4, description="0 = importance does not matter.")
     marked_weight: float = Field(1.5, ge=1, le=10, description="Weight of names, numbers and times; others 1.")
+    praise_weight: float = Field(0.5, ge=0, le=1, description="Weight of words of praise and feeling; others 1.")
     question_weight: float = Field(0.3, ge=0, le=1, description="Weight of questions; statements 1.")
     duplicate_cosine: float = Field(
         0.95, ge=0, le=1, description="Messages whose vectors are at least this close say the same."
@@ -136,11 +137,12 @@ def _importance(spoken: Sequence[Spoken], index: int, frequency: WordFrequency |
 
 
 def _term_weights(candidates: Sequence[_Candidate], config: SummaryConfig) -> dict[str, float]:
-    """What each word is worth: log(1 + pieces / pieces that have it), more if it is marked."""
+    """What each word is worth: log(1 + pieces / pieces that have it), times the weight of its kind."""
     spread = Counter(term for candidate in candidates for term in candidate.unit.terms)
     marked = {term for candidate in candidates for term in candidate.unit.marked}
     return {
-        term: math.log(1 + len(candidates) / having) * (config.marked_weight if term in marked else 1.0)
+        term: math.log(1 + len(candidates) / having)
+        * (config.marked_weight if term in marked else config.praise_weight if term in praise_terms() else 1.0)
         for term, having in spread.items()
     }
 

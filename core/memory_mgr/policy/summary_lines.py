@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.policy.cues import speaker_of
-from memory_mgr.policy.rendering import Line, day, rendered
+from memory_mgr.policy.rendering import MONTHS, Line, day, rendered
 
-_HEADING = re.compile(r"\[(\d{1,2}) ([A-Z][a-z]{2}) (\d{4})\]")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_HEADING = re.compile(rf"\[(\d{{1,2}}) ({'|'.join(MONTHS)})(?: (\d{{4}}))?\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def parse_summary(text: str, sources: tuple[str, ...] = ()) -> list[SummaryLine]
     for raw in text.splitlines():
         line = raw.strip()
         if heading := _HEADING.fullmatch(line):
-            moment = _date(heading)
+            moment = _date(heading, moment)
         elif line:
             speaker = speaker_of(line)
             said = line[len(speaker) + 2 :] if speaker else line
@@ -89,7 +88,8 @@ def parse_summary(text: str, sources: tuple[str, ...] = ()) -> list[SummaryLine]
 
 def is_summary(text: str) -> bool:
     """Whether `text` begins like one made by `summary_text`."""
-    return _HEADING.fullmatch(text.partition("\n")[0].strip()) is not None
+    heading = _HEADING.fullmatch(text.partition("\n")[0].strip())
+    return heading is not None and heading[3] is not None
 
 
 def spoken_of(message: Spoken) -> list[Spoken]:
@@ -117,9 +117,13 @@ def same_day(a: datetime | None, b: datetime | None) -> bool:
     return a is b if a is None or b is None else day(a) == day(b)
 
 
-def _date(heading: re.Match[str]) -> datetime | None:
-    number, month, year = heading.groups()
+def _date(heading: re.Match[str], before: datetime | None) -> datetime | None:
+    """The day of a heading; one without a year is in that of the heading before."""
+    number, month, named = heading.groups()
+    year = int(named) if named else before.year if before else None
+    if year is None:
+        return None
     try:
-        return datetime(int(year), _MONTHS.index(month) + 1, int(number), tzinfo=UTC)
-    except ValueError:  # such as [31 Feb 2023]
+        return datetime(year, MONTHS.index(month) + 1, int(number), tzinfo=UTC)
+    except ValueError:  # such as [31 February 2023]
         return None

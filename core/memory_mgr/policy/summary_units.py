@@ -120,6 +120,12 @@ def _idle() -> frozenset[str]:
 
 
 @cache
+def praise_terms() -> frozenset[str]:
+    """Stems of words of praise, feeling and encouragement: they do not tell what happened."""
+    return frozenset(stem(word) for word in load_words(_IMPORTANCE_LEXICON, "evaluation"))
+
+
+@cache
 def _telling() -> frozenset[str]:
     return load_words(_IMPORTANCE_LEXICON, "time") | load_words(_IMPORTANCE_LEXICON, "number")
 
