@@ -9,9 +9,12 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from llamaindex_memory_mgr.connection import Connection
-from memory_mgr import MemoryConfig, MemoryEntry, MemoryManager, SyncMemoryManager
+from memory_mgr import MemoryConfig, MemoryEntry, MemoryManager, MemoryType, SyncMemoryManager
 from memory_mgr.engine.manager import Tiers
 from memory_mgr.types import Filters
+
+KNOWLEDGE = (MemoryType.LONG_TERM, MemoryType.EPISODIC)
+"""What outlives a conversation."""
 
 
 class TieredMemoryRetriever(BaseRetriever):
@@ -20,7 +23,7 @@ class TieredMemoryRetriever(BaseRetriever):
     Args:
         memory: An open memory; else one is opened with `config`, or with MemoryConfig()'s ./memory.
         config: Settings of a memory to open.
-        tiers: The tiers to search, None = all.
+        tiers: The tiers to search, None = all; default: not the windows of conversations, which prompts hold anyway.
         similarity_top_k: Nodes at most; >= 0.
         filters: What may be found.
         min_score: Leave out what scores less; in [0, 1].
@@ -35,7 +38,7 @@ class TieredMemoryRetriever(BaseRetriever):
         *,
         memory: MemoryManager | SyncMemoryManager | None = None,
         config: MemoryConfig | None = None,
-        tiers: Tiers = None,
+        tiers: Tiers = KNOWLEDGE,
         similarity_top_k: int = 5,
         filters: Filters | None = None,
         min_score: float | None = None,

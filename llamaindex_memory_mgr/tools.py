@@ -8,6 +8,7 @@ from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 from llamaindex_memory_mgr.connection import Connection
 from llamaindex_memory_mgr.insertion import neutralised
+from llamaindex_memory_mgr.retriever import KNOWLEDGE
 from memory_mgr import (
     InvalidInputError,
     MemoryConfig,
@@ -71,7 +72,7 @@ class TieredMemoryToolSpec(BaseToolSpec):
         """Search what is remembered from earlier; returns one memory per line with its id, date and text."""
         if not query.strip():
             return "Nothing was asked."
-        found = self._connection.sync.search_memory(query, limit=self._limit, filters=self._filters)
+        found = self._connection.sync.search_memory(query, KNOWLEDGE, limit=self._limit, filters=self._filters)
         return "\n".join(map(_line, found)) or "Nothing is remembered about this."
 
     async def arecall_memories(self, query: str) -> str:

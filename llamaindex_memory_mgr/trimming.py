@@ -49,8 +49,8 @@ def fitted(items: Sequence[Item], budget: int, counter: MessageCounter, *, newes
         newest: Tokens that the system messages and the newest turn may take; default: `budget`.
     """
     system = [item for item in items if role_of(item.message) == "system"]
-    valid = _paired([item for item in items if role_of(item.message) != "system"], counter)
-    groups = _from_first_user(_turns(valid))
+    others = _from_first_user([item for item in items if role_of(item.message) != "system"])
+    groups = _turns(_paired(others, counter))
     if not groups:
         return system
     last = groups.pop()
@@ -81,10 +81,10 @@ def _turns(items: Sequence[Item]) -> list[list[Item]]:
     return [[by_id[i] for i in turn] for turn in turns(candidates)]
 
 
-def _from_first_user(groups: list[list[Item]]) -> list[list[Item]]:
+def _from_first_user(items: list[Item]) -> list[Item]:
     """Without what stands before the first user message, unless no user has spoken yet."""
-    begins = [role_of(turn[0].message) == "user" for turn in groups]
-    return groups[begins.index(True) :] if True in begins else groups
+    first = next((i for i, item in enumerate(items) if role_of(item.message) == "user"), 0)
+    return items[first:]
 
 
 # --- pairs of calls and results ----------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def _from_first_user(groups: list[list[Item]]) -> list[list[Item]]:
 
 def _paired(items: Sequence[Item], counter: MessageCounter) -> list[Item]:
     """Without results that answer no call and calls that got no result."""
-    answered = {answered_call(item.message) for item in items}
+    answered = {answered_call(item.message) for item in items if role_of(item.message) == "tool"}
     called: set[str] = set()
     kept: list[Item] = []
     for item in items:
@@ -102,7 +102,8 @@ def _paired(items: Sequence[Item], counter: MessageCounter) -> list[Item]:
             if _is_answer(item, kept, called):
                 kept.append(item)
             continue
-        open_calls = [call for call in calls if call not in answered] if None not in answered else []
+        # A result that names no call may be anyone's.
+        open_calls = [] if None in answered else [call for call in calls if call not in answered]
         if not open_calls:
             kept.append(item)
         elif (rest := without_calls(item.message, open_calls)).blocks:

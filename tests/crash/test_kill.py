@@ -31,7 +31,7 @@ def _acknowledged_until_killed(path: Path, start: int, lines: int) -> list[str]:
 
 
 def test_every_acknowledged_entry_is_there_once(tmp_path: Path) -> None:
-    """After each kill, every acknowledged entry is listed once, found by words, and known to Chroma and catalog alike."""
+    """After each kill, each acknowledged entry is listed once, found by words, and known to Chroma and catalog."""
     chance = random.Random(7)
     acknowledged: set[str] = set()
     for number in range(ROUNDS):

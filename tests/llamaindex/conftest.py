@@ -18,6 +18,12 @@ from memory_mgr import MemoryConfig, SyncMemoryManager
 from memory_mgr.testing import FakeEmbedder
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Workflows look at every attribute of an agent, pydantic's deprecated ones too."""
+    item.add_marker(pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning"))
+    item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning:llama_index.*"))
+
+
 @pytest.fixture(autouse=True)
 def _no_settings() -> Iterator[None]:
     """LlamaIndex's global settings are empty before and after each test, so that nothing reaches for a network."""

@@ -26,8 +26,7 @@ class ExtractiveSummarizer:
     def summarize(self, messages: Sequence[Message], *, max_tokens: int, previous: str = "") -> str:
         """Lines of `messages`, most telling first chosen, in order of time, within `max_tokens`."""
         lines = [line for line in previous.splitlines() if line]
-        for message in messages:
-            lines.append(f"{message.name or message.role}: {message.content}")
+        lines += [f"{message.name or message.role}: {message.content}" for message in messages]
         kept: list[str] = []
         for line in lines:
             if self._counter.count("\n".join([*kept, line])) > max_tokens:
@@ -55,7 +54,7 @@ class ModelSummarizer:
         """The model's summary, or the extractive one."""
         try:
             return self._asked(messages, max_tokens, previous)
-        except Exception as error:
+        except MemoryMgrError as error:
             log.warning("the model's summary cannot be used (%s); using an extractive one", error)
             return self._fallback.summarize(messages, max_tokens=max_tokens, previous=previous)
 
