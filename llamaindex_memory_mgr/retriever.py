@@ -10,8 +10,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from llamaindex_memory_mgr.connection import Connection
 from memory_mgr import MemoryConfig, MemoryEntry, MemoryManager, MemoryType, SyncMemoryManager
-from memory_mgr.engine.manager import Tiers
-from memory_mgr.types import Filters
+from memory_mgr.types import Filters, Tiers
 
 KNOWLEDGE = (MemoryType.LONG_TERM, MemoryType.EPISODIC)
 """What outlives a conversation."""

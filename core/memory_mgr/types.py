@@ -36,6 +36,9 @@ class MemoryType(StrEnum):
 
 MemoryTypes = MemoryType
 
+Tiers: TypeAlias = MemoryType | str | Sequence[MemoryType | str] | None
+"""One tier, several, or None for all."""
+
 PASSAGE = "passage"
 """`MemoryEntry.kind` of the parts by which long texts are found."""
 
