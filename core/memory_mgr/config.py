@@ -15,7 +15,7 @@ from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.policy.retention import RetentionConfig
 from memory_mgr.policy.settings import Settings
 from memory_mgr.policy.supersession import SupersessionConfig
-from memory_mgr.types import Namespace
+from memory_mgr.types import MAX_TTL_SECONDS, Namespace
 
 IN_MEMORY = ":memory:"
 DEFAULT_PATH = Path("memory")
@@ -29,20 +29,26 @@ class WorkingConfig(Settings):
     """Slots and notes of the current task."""
 
     max_tokens: int = Field(1000, ge=1, description="Tokens of all slots and notes of one task; oldest notes go first.")
-    ttl_seconds: float | None = Field(None, gt=0, description="Time until a slot expires; None = when the task ends.")
+    ttl_seconds: float | None = Field(
+        None, gt=0, le=MAX_TTL_SECONDS, description="Time until a slot expires; None = when the task ends."
+    )
 
 
 class LongTermConfig(Settings):
     """Knowledge that outlives a conversation."""
 
-    ttl_seconds: float | None = Field(None, gt=0, description="Time until an entry expires; None = never.")
+    ttl_seconds: float | None = Field(
+        None, gt=0, le=MAX_TTL_SECONDS, description="Time until an entry expires; None = never."
+    )
     quota: int | None = Field(None, ge=1, description="Entries beyond which prune() lets the least worth go.")
 
 
 class EpisodicConfig(Settings):
     """Summaries of past spans."""
 
-    ttl_seconds: float | None = Field(None, gt=0, description="Time until a summary expires; None = never.")
+    ttl_seconds: float | None = Field(
+        None, gt=0, le=MAX_TTL_SECONDS, description="Time until a summary expires; None = never."
+    )
     summary_tokens: int = Field(300, ge=16, description="Tokens of one summary.")
 
 

@@ -39,6 +39,9 @@ MemoryTypes = MemoryType
 Tiers: TypeAlias = MemoryType | str | Sequence[MemoryType | str] | None
 """One tier, several, or None for all."""
 
+MAX_TTL_SECONDS = 1000 * 365.25 * 86_400
+"""Longest time to live, a thousand years."""
+
 PASSAGE = "passage"
 """`MemoryEntry.kind` of the parts by which long texts are found."""
 

@@ -130,7 +130,7 @@ class Changing(Scope):
         if source is not None:
             changes["source"] = check.checked_text(source, "source")
         if ttl_seconds is not None:
-            seconds = check.checked_positive(ttl_seconds, "ttl_seconds")
+            seconds = check.checked_ttl(ttl_seconds)
             changes["expires_at"] = self._runtime.now() + timedelta(seconds=seconds)
         if pinned is not None:
             changes["pinned"] = bool(pinned)
@@ -140,7 +140,7 @@ class Changing(Scope):
     def renew_memories(self, ids: Sequence[str], ttl_seconds: float) -> int:
         """Let entries expire `ttl_seconds` from now, > 0; how many were there."""
         self._writable()
-        seconds = check.checked_positive(ttl_seconds, "ttl_seconds")
+        seconds = check.checked_ttl(ttl_seconds)
         with self._lease() as repository:
             return replacing.renew(self._runtime, repository, [check.checked_id(i) for i in ids], seconds)
 

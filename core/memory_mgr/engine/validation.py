@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from memory_mgr.errors import InvalidInputError
-from memory_mgr.types import JSON, ROLES, MemoryType, Message, Namespace, NewMemory, utc
+from memory_mgr.types import JSON, MAX_TTL_SECONDS, ROLES, MemoryType, Message, Namespace, NewMemory, utc
 
 MAX_CONTENT_CHARS = 10_000_000
 MAX_ID_CHARS = 512
 MAX_DEPTH = 32
+EARLIEST_YEAR, LATEST_YEAR = 2, 9998
+"""A year short of what `datetime` holds, so that no time zone or time window leads beyond it."""
 
 
 def shown(value: object, length: int = 80) -> str:
@@ -119,6 +121,14 @@ def checked_positive(value: object, what: str) -> float:
     return number
 
 
+def checked_ttl(value: object) -> float:
+    """A time to live in seconds, above zero, at most `MAX_TTL_SECONDS`."""
+    seconds = checked_positive(value, "ttl_seconds")
+    if seconds > MAX_TTL_SECONDS:
+        raise InvalidInputError(f"ttl_seconds is {shown(value)}, more than a thousand years; leave it out to keep it")
+    return seconds
+
+
 def checked_count(value: object, what: str, *, least: int = 0) -> int:
     """A whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -134,10 +144,9 @@ def checked_time(value: object, what: str = "timestamp") -> datetime:
         raise InvalidInputError(
             f"{what} must be a datetime, not {shown(value)}; datetime.fromisoformat reads ISO 8601 text"
         )
-    try:
-        return utc(value)
-    except OverflowError as error:
-        raise InvalidInputError(f"{what} {value!r} is out of range in UTC") from error
+    if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+        raise InvalidInputError(f"{what} is in the year {value.year}; give one from {EARLIEST_YEAR} to {LATEST_YEAR}")
+    return utc(value)
 
 
 def checked_json(value: object, what: str, depth: int = 0) -> JSON:
@@ -155,7 +164,7 @@ def checked_json(value: object, what: str, depth: int = 0) -> JSON:
             raise InvalidInputError(f"{what} is {value!r}, which JSON has not; use None or a finite number")
         return value
     if depth >= MAX_DEPTH:
-        raise InvalidInputError(f"{what} is nested deeper than {MAX_DEPTH} levels")
+        raise InvalidInputError(f"{what[:40]}… is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         return {_key(k, what): checked_json(v, f"{what}[{k!r}]", depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -204,7 +213,7 @@ def checked_new(item: object) -> NewMemory:
             None if new.importance_score is None else checked_unit(new.importance_score, "importance_score")
         ),
         id=None if new.id is None else checked_id(new.id),
-        ttl_seconds=None if new.ttl_seconds is None else checked_positive(new.ttl_seconds, "ttl_seconds"),
+        ttl_seconds=None if new.ttl_seconds is None else checked_ttl(new.ttl_seconds),
         speaker=None if new.speaker is None else checked_text(new.speaker, "speaker"),
         pinned=bool(new.pinned),
         kind=checked_text(new.kind, "kind"),

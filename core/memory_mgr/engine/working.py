@@ -47,7 +47,7 @@ class WorkingMemory:
             content=f"{name}: {shown}",
             id=entry_id(self._task, f"slot:{name}"),
             source=self._task,
-            ttl_seconds=None if ttl_seconds is None else check.checked_positive(ttl_seconds, "ttl_seconds"),
+            ttl_seconds=None if ttl_seconds is None else check.checked_ttl(ttl_seconds),
             importance_score=0.5,
             kind=SLOT,
             details={"key": name, "value": kept},
@@ -82,7 +82,7 @@ class WorkingMemory:
         new = NewMemory(
             content=check.checked_text(text, "note"),
             source=self._task,
-            ttl_seconds=None if ttl_seconds is None else check.checked_positive(ttl_seconds, "ttl_seconds"),
+            ttl_seconds=None if ttl_seconds is None else check.checked_ttl(ttl_seconds),
             kind=NOTE,
         )
         self._refuse_too_long(new)

@@ -200,6 +200,8 @@ BAD: list[tuple[str, Callable[[SyncMemoryManager], object], type[Exception]]] = 
     ("metadata is a list", lambda m: m.add_memory("x", metadata=["a"]), InvalidInputError),  # type: ignore[arg-type]
     ("NaN importance", lambda m: m.add_memory("x", importance_score=float("nan")), InvalidInputError),
     ("importance over 1", lambda m: m.add_memory("x", importance_score=1.01), InvalidInputError),
+    ("the last moment there is", lambda m: m.add_memory("x", timestamp=datetime.max), InvalidInputError),
+    ("endless time to live", lambda m: m.add_memory("x", ttl_seconds=1e300), InvalidInputError),
     ("text as time", lambda m: m.add_memory("x", timestamp="today"), InvalidInputError),  # type: ignore[arg-type]
     ("no ttl", lambda m: m.add_memory("x", ttl_seconds=0), InvalidInputError),
     ("lone surrogate", lambda m: m.add_memory("bad \ud800 text"), InvalidInputError),
