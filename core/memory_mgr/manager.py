@@ -164,12 +164,18 @@ class MemoryManager:
 
     async def close(self) -> None:
         """Let go of the store. Twice does no harm; a scoped manager leaves it to the one it came from."""
-        if self._closed:
-            return
-        self._closed = True
+        if not self._closed:
+            await self.workers.run(self.close_now)
+
+    def close_now(self) -> None:
+        """As `close`, for code that cannot await."""
+        with self._opening:
+            if self._closed:
+                return
+            self._closed = True
         if self._owner:
             if self._sync is not None:
-                await self.workers.run(self._sync.close)
+                self._sync.close()
             self.workers.close()
 
     aclose = close
