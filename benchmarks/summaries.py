@@ -88,17 +88,17 @@ def _questions(name: str, asked: dict, where: dict[str, str]) -> list[Question]:
 
 # --- summarizers -------------------------------------------------------------------------------------------
 
-_COUNTER = TiktokenCounter()
+COUNTER = TiktokenCounter()
 
 
 def ours(said: Sequence[Spoken], tokens: int) -> str:
-    return summarise(said, max_tokens=tokens, count=_COUNTER.count).text
+    return summarise(said, max_tokens=tokens, count=COUNTER.count).text
 
 
 def lead(said: Sequence[Spoken], tokens: int) -> str:
     """The first tokens, cut anywhere."""
     text = _heading(said) + "\n".join(f"{s.speaker}: {s.text}" for s in said)
-    while (over := _COUNTER.count(text) - tokens) > 0:
+    while (over := COUNTER.count(text) - tokens) > 0:
         text = text[: -max(1, over)]
     return text
 
@@ -111,7 +111,7 @@ def textrank(said: Sequence[Spoken], tokens: int) -> str:
     ranked = summarize(whole, ratio=1.0, split=True, scores=True)
     chosen: list[str] = []
     for sentence, _ in sorted(ranked, key=lambda pair: -pair[1]):
-        if _COUNTER.count(_heading(said) + "\n".join([*chosen, sentence])) <= tokens:
+        if COUNTER.count(_heading(said) + "\n".join([*chosen, sentence])) <= tokens:
             chosen.append(sentence)
     order = {sentence: place for place, (sentence, _) in enumerate(ranked)}
     return _heading(said) + "\n".join(sorted(chosen, key=order.__getitem__))

@@ -52,6 +52,14 @@ class EpisodicConfig(Settings):
     summary_tokens: int = Field(300, ge=16, description="Tokens of one summary.")
 
 
+class ModelConfig(Settings):
+    """How the language model is asked, if there is one."""
+
+    timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer; then it is done without.")
+    attempts: int = Field(2, ge=1, le=10, description="Times it is asked when an answer is no use.")
+    chunk_tokens: int = Field(3000, ge=100, description="Tokens of conversation in one question.")
+
+
 class MemoryConfig(Settings):
     """Where memory is kept, whose it is, and how it behaves.
 
@@ -85,6 +93,7 @@ class MemoryConfig(Settings):
     retention: RetentionConfig = Field(default_factory=RetentionConfig)
     dedupe: DedupeConfig = Field(default_factory=DedupeConfig)
     supersession: SupersessionConfig = Field(default_factory=SupersessionConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig, description="How `llm` is asked.")
     grace_days: float = Field(
         30, ge=0, description="Days for which what expired or was pruned is hidden and can be brought back."
     )

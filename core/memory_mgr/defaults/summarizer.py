@@ -1,73 +1,64 @@
-"""Summarizers: one that picks what matters from the text, one that asks a model and falls back to the first."""
+"""The summarizer that needs no model: it picks what answers questions later from what was said."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from importlib import resources
 
-from memory_mgr.errors import MemoryMgrError, SummarizationError
-from memory_mgr.protocols import LLM, Summarizer, TokenCounter
+from memory_mgr.policy.rendering import CUT
+from memory_mgr.policy.summary import SummaryConfig, summarise
+from memory_mgr.policy.summary_lines import Spoken, parse_summary
+from memory_mgr.protocols import TokenCounter
 from memory_mgr.types import Message
-
-log = logging.getLogger(__name__)
 
 
 class ExtractiveSummarizer:
-    """Keeps the sentences that answer questions later, attributed and dated; needs no model.
+    """Keeps the sentences that answer questions later, attributed and dated (see `policy.summary`).
 
     Args:
         counter: Counts the tokens of the budget.
+        config: How sentences are picked.
     """
 
-    def __init__(self, counter: TokenCounter) -> None:
+    def __init__(self, counter: TokenCounter, config: SummaryConfig | None = None) -> None:
         self._counter = counter
+        self._config = config or SummaryConfig()
 
     def summarize(self, messages: Sequence[Message], *, max_tokens: int, previous: str = "") -> str:
-        """Lines of `messages`, most telling first chosen, in order of time, within `max_tokens`."""
-        lines = [line for line in previous.splitlines() if line]
-        lines += [f"{message.name or message.role}: {message.content}" for message in messages]
-        kept: list[str] = []
-        for line in lines:
-            if self._counter.count("\n".join([*kept, line])) > max_tokens:
-                continue
-            kept.append(line)
-        return "\n".join(kept)
+        """What `previous` and `messages` say, in order of time, within `max_tokens`; "" only if they have no words.
+
+        A message that is a summary itself counts as its lines.
+        """
+        summary = summarise(
+            [_spoken(message, place) for place, message in enumerate(messages) if message.content.strip()],
+            max_tokens=max_tokens,
+            count=self._counter.count,
+            config=self._config,
+            previous=parse_summary(previous),
+        )
+        return summary.text or self._beginning(messages, max_tokens)
+
+    def _beginning(self, messages: Sequence[Message], max_tokens: int) -> str:
+        """Of a span in which nothing stands out, or whose every sentence is longer than the budget: how it begins."""
+        text = " ".join(f"{_speaker(m)}: {m.content.strip()}" for m in messages if m.content.strip())
+        if self._counter.count(text) <= max_tokens:
+            return text
+        low, high = 0, len(text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            fits = self._counter.count(text[:middle].rstrip() + CUT) <= max_tokens
+            low, high = (middle, high) if fits else (low, middle - 1)
+        return text[:low].rstrip() + CUT if low else ""
 
 
-class ModelSummarizer:
-    """Asks a model; what it returns is checked, and if it is no use the extractive summary stands in.
+def _spoken(message: Message, place: int) -> Spoken:
+    return Spoken(
+        id=message.id or f"message:{place}",
+        text=message.content,
+        speaker=_speaker(message),
+        role=message.role,
+        timestamp=message.timestamp,
+    )
 
-    Args:
-        llm: The model.
-        fallback: Used when the model fails.
-        counter: Counts the tokens of the budget.
-    """
 
-    def __init__(self, llm: LLM, fallback: Summarizer, counter: TokenCounter) -> None:
-        self._llm = llm
-        self._fallback = fallback
-        self._counter = counter
-        self._prompt = resources.files("memory_mgr.defaults").joinpath("prompts/summary.txt").read_text("utf-8")
-
-    def summarize(self, messages: Sequence[Message], *, max_tokens: int, previous: str = "") -> str:
-        """The model's summary, or the extractive one."""
-        try:
-            return self._asked(messages, max_tokens, previous)
-        except MemoryMgrError as error:
-            log.warning("the model's summary cannot be used (%s); using an extractive one", error)
-            return self._fallback.summarize(messages, max_tokens=max_tokens, previous=previous)
-
-    def _asked(self, messages: Sequence[Message], max_tokens: int, previous: str) -> str:
-        said = "\n".join(f"{m.name or m.role}: {m.content}" for m in messages)
-        prompt = self._prompt.format(previous=previous or "(none)", messages=said, max_tokens=max_tokens)
-        try:
-            answer = self._llm.complete(prompt, max_tokens=max_tokens).strip()
-        except MemoryMgrError:
-            raise
-        except Exception as error:
-            raise SummarizationError(f"the model failed: {error}") from error
-        tokens = self._counter.count(answer)
-        if not answer or tokens > max_tokens:
-            raise SummarizationError(f"the model returned {tokens} tokens, wanted 1 to {max_tokens}")
-        return answer
+def _speaker(message: Message) -> str:
+    return message.name or message.role

@@ -11,10 +11,12 @@ from memory_mgr.config import MemoryConfig
 from memory_mgr.defaults.adapters import (
     as_clock,
     as_embedder,
+    as_llm,
     as_reranker,
     as_summarizer,
     as_token_counter,
 )
+from memory_mgr.defaults.asking import Model
 from memory_mgr.engine.importance import Importance
 from memory_mgr.engine.shared import SharedStore
 from memory_mgr.engine.writing import Writer
@@ -39,7 +41,10 @@ class Runtime:
         self.counter = as_token_counter(config.token_counter)
         self.importance = Importance(config)
         self.reranker = None if config.reranker is None else as_reranker(config.reranker)
-        self.summarizer = as_summarizer(config.summarizer, llm=config.llm, counter=self.counter)
+        self.model = _model(config)
+        self.summarizer = as_summarizer(
+            config.summarizer, model=self.model, counter=self.counter, chunk_tokens=config.model.chunk_tokens
+        )
         self.space = EmbeddingSpace(self.embedder.name, self.embedder.dimensions)
         self._shared = SharedStore.acquire(config, self.space)
         self.store = self._shared.store
@@ -100,3 +105,11 @@ class Runtime:
         if not self.closed:
             self.closed = True
             self._shared.release()
+
+
+def _model(config: MemoryConfig) -> Model | None:
+    """The language model, if there is one, asked as the settings say."""
+    if config.llm is None:
+        return None
+    how = config.model
+    return Model(as_llm(config.llm), timeout_seconds=how.timeout_seconds, attempts=how.attempts)

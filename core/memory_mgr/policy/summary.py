@@ -128,6 +128,7 @@ def _importance(spoken: Sequence[Spoken], index: int, frequency: WordFrequency |
     after = spoken[index + 1] if index + 1 < len(spoken) else None
     return ImportanceModel().score(
         said.text,
+        role=said.role,
         speaker=said.speaker,
         previous=before.text if before else None,
         previous_speaker=before.speaker if before else None,

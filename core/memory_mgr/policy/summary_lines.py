@@ -24,6 +24,7 @@ class Spoken:
         id: Of the message.
         text: Without the speaker.
         speaker: Who said it.
+        role: "user", "assistant", "system" or "tool"; a model's words weigh less than a person's.
         timestamp: When (aware).
         importance: In [0, 1]; None = found by the importance model from the text and what stands around it.
         vector: Its embedding, length 1, shape (dimensions,); used against near-duplicates, not needed.
@@ -33,6 +34,7 @@ class Spoken:
     id: str
     text: str
     speaker: str | None = None
+    role: str | None = None
     timestamp: datetime | None = None
     importance: float | None = None
     vector: NDArray[np.float32] | None = None
