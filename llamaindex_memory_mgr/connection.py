@@ -10,19 +10,23 @@ import json
 import threading
 import uuid
 import weakref
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms.llm import LLM
 
 from llamaindex_memory_mgr.bridges import memory_config
 from llamaindex_memory_mgr.counting import Tokenizer
-from memory_mgr import ConfigurationError, ManagerClosedError, MemoryConfig, MemoryManager, SyncMemoryManager
+from memory_mgr import (
+    ConfigurationError,
+    ManagerClosedError,
+    MemoryConfig,
+    MemoryManager,
+    SyncMemoryManager,
+    connection,
+)
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Handle = dict[str, Any]
 
 _KEPT = ("namespace", "path", "url", "tenant", "database", "catalog_path", "read_only", "timeout_seconds")
@@ -48,19 +52,19 @@ def register_memory(memory: MemoryManager | SyncMemoryManager) -> MemoryManager:
     return manager
 
 
-class Connection:
+class Connection(connection.Connection):
     """A memory, given, made of settings, or named by a handle. Thread-safe.
 
     Args:
         memory: An open memory.
         config: Settings of a memory that this object opens and closes.
-        handle: What `handle` returned before.
+        handle: What `handle` returned before, in place of both.
         llm: See `bridges.memory_config`; used if a memory is made here.
         embed_model: Likewise.
         tokenizer_fn: Likewise.
 
     Raises:
-        ConfigurationError: More than one of memory, config and handle is given, or something else than these.
+        ConfigurationError: Both a memory and a config are given, or something else than these.
     """
 
     def __init__(
@@ -73,36 +77,19 @@ class Connection:
         embed_model: BaseEmbedding | None = None,
         tokenizer_fn: Tokenizer | None = None,
     ) -> None:
-        given = [name for name, value in (("memory", memory), ("config", config)) if value is not None]
-        if len(given) > 1:
-            raise ConfigurationError("give a memory or a config, not both: the memory brings its own settings")
-        if memory is not None and not isinstance(memory, MemoryManager | SyncMemoryManager):
-            raise ConfigurationError(
-                f"memory must be a MemoryManager or a SyncMemoryManager, not {memory!r:.80}; for settings use config="
-            )
         self._lock = threading.Lock()
-        self._owned = memory is None
-        self._handle = handle if not given else None
-        self._manager: MemoryManager | None = None
-        self._config = memory_config(
-            _config_of(self._handle) if self._handle is not None else config,
-            llm=llm,
-            embed_model=embed_model,
-            tokenizer_fn=tokenizer_fn,
-        )
-        if memory is not None:
-            self._take(register_memory(memory))
-        elif self._handle is None:
-            self._take(register_memory(MemoryManager(self._config)))
-
-    def _take(self, manager: MemoryManager) -> MemoryManager:
-        self._manager, self._config = manager, manager.config
-        return manager
-
-    @property
-    def config(self) -> MemoryConfig:
-        """The settings of the memory."""
-        return self._config
+        self._handle = handle
+        if memory is None:
+            config = memory_config(
+                config if handle is None else _config_of(handle),
+                llm=llm,
+                embed_model=embed_model,
+                tokenizer_fn=tokenizer_fn,
+            )
+        super().__init__(memory, config)
+        self._found_at_last = handle is None
+        if handle is None:
+            self._manager = register_memory(memory or self._manager)
 
     @property
     def manager(self) -> MemoryManager:
@@ -112,7 +99,10 @@ class Connection:
             ConfigurationError: A handle names a memory that was in another process only.
         """
         with self._lock:
-            return self._manager or self._take(self._found() or self._made())
+            if not self._found_at_last:
+                self._manager = self._found() or self._made()
+                self._found_at_last = True
+            return self._manager
 
     def _found(self) -> MemoryManager | None:
         """The open memory that the handle names."""
@@ -129,34 +119,19 @@ class Connection:
                 "this was saved with a memory that only its own process could reach (a chromadb client given as "
                 "client=, or path=':memory:'); use path= or url= for a memory that outlives a process"
             )
-        return register_memory(MemoryManager(self._config))
-
-    @property
-    def sync(self) -> SyncMemoryManager:
-        """The blocking face; for worker threads and plain code."""
-        return self.manager.sync
-
-    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run blocking code in the memory's workers; bound to no event loop."""
-        return await self.manager.workers.run(call, *args, **kwargs)
+        return register_memory(MemoryManager(self.config))
 
     def handle(self) -> Handle:
         """Where the memory is and whose, in JSON primitives."""
-        config = self._config
+        config = self.config
         dumped = config.model_dump(mode="json", include=set(_KEPT) | set(_SECTIONS), exclude_defaults=True)
         dumped["namespace"] = list(config.namespace)
         if config.path is not None and not config.in_memory:
             dumped["path"] = str(Path(config.path).expanduser().resolve())
         with _open_lock:
-            token = "" if self._manager is None else _tokens[self._manager]
+            token = _tokens.get(self._manager, "")
         place = self._handle["place"] if self._handle is not None else _place(config, token)
         return {"place": place, "settings": dumped, "here_only": _here_only(config)}
-
-    def close(self) -> None:
-        """Close the memory if it was made here."""
-        with self._lock:
-            if self._owned and self._manager is not None and not _closed(self._manager):
-                self._manager.sync.close()
 
 
 def _config_of(handle: Handle) -> MemoryConfig:

@@ -54,11 +54,11 @@ class Connection:
     @property
     def sync(self) -> SyncMemoryManager:
         """The blocking face; for worker threads and plain code."""
-        return self._manager.sync
+        return self.manager.sync
 
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run blocking code in the memory's workers; bound to no event loop."""
-        return await self._manager.workers.run(call, *args, **kwargs)
+        return await self.manager.workers.run(call, *args, **kwargs)
 
     def close(self) -> None:
         """Close the memory if it was opened here."""
