@@ -138,6 +138,7 @@ class MemoryManager:
     put_memories = asynchronous(SyncMemoryManager.put_memories)
     search_memory = asynchronous(SyncMemoryManager.search_memory)
     build_context = asynchronous(SyncMemoryManager.build_context)
+    explain_importance = asynchronous(SyncMemoryManager.explain_importance)
     get_memory = asynchronous(SyncMemoryManager.get_memory)
     get_memories = asynchronous(SyncMemoryManager.get_memories)
     list_memories = asynchronous(SyncMemoryManager.list_memories)

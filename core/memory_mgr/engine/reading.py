@@ -106,6 +106,25 @@ class Reading(Scope):
                 explain=explain,
             )
 
+    def explain_importance(
+        self, text: str, *, role: str | None = None, previous: str | None = None
+    ) -> dict[str, float]:
+        """Why `text` would be as important as it would be, by the heuristic: log-odds by feature.
+
+        Their sum is the log-odds of the score (`policy.importance.combine`); 0 is an average message.
+
+        Args:
+            text: What would be stored.
+            role: Who says it: "user", "assistant", "system" or "tool".
+            previous: What was said before it.
+
+        Raises:
+            InvalidInputError: The text is empty.
+        """
+        said = check.checked_text(text, "text")
+        with self._lease() as repository:
+            return self._runtime.importance.explained(repository, said, role=role, previous=previous)
+
     def get_memory(self, memory_id: str, *, with_embedding: bool = False) -> MemoryEntry:
         """One entry by id, superseded or not.
 

@@ -29,7 +29,7 @@ def put(
         InvalidInputError: An id exists in another tier.
     """
     now = runtime.now()
-    scores = runtime.importance.of_new(news)
+    scores = runtime.importance.of_new(news, tier, repository)
     namespace = repository.namespace
     drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
     split = [with_passages(entry) for entry in drafts]

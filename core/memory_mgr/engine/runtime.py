@@ -24,7 +24,7 @@ from memory_mgr.errors import ManagerClosedError
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.repository import Repository
-from memory_mgr.types import Namespace
+from memory_mgr.types import MemoryType, Namespace, NewMemory
 
 
 class Runtime:
@@ -39,7 +39,7 @@ class Runtime:
         self.clock = as_clock(config.clock)
         self.embedder = as_embedder(config.embedder, cache=config.embedding_cache)
         self.counter = as_token_counter(config.token_counter)
-        self.importance = Importance(config)
+        self.importance = Importance(config, self.now)
         self.reranker = None if config.reranker is None else as_reranker(config.reranker)
         self.model = _model(config)
         self.summarizer = as_summarizer(
@@ -49,7 +49,7 @@ class Runtime:
         self._shared = SharedStore.acquire(config, self.space)
         self.store = self._shared.store
         self.pool = self._shared.pool
-        self.writer = Writer(self.pool, self.embed, self.importance.of_new, self.now, config.write_batch)
+        self.writer = Writer(self.pool, self.embed, self._scores, self.now, config.write_batch)
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()
         self.closed = False
@@ -83,6 +83,10 @@ class Runtime:
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vectors:
         """Unit vectors of texts, shape (len(texts), dimensions)."""
         return self.embedder.embed(texts, kind=kind)
+
+    def _scores(self, namespace: Namespace, tier: MemoryType, news: Sequence[NewMemory]) -> list[float]:
+        with self.pool.lease(namespace) as repository:
+            return self.importance.of_new(news, tier, repository)
 
     @contextmanager
     def lease(self, namespace: Namespace) -> Iterator[Repository]:

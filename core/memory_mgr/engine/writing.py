@@ -19,11 +19,15 @@ from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundE
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.passages import has_passages, with_passages
 from memory_mgr.stores.repository import Repository
-from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
+from memory_mgr.types import JSON, PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
 
 log = logging.getLogger(__name__)
 Embed = Callable[[Sequence[str], TextKind], Vectors]
-Score = Callable[[Sequence[NewMemory]], list[float]]
+Score = Callable[[Namespace, MemoryType, Sequence[NewMemory]], list[float]]
+GIVEN = "importance_given"
+"""Key in `details` of entries whose importance the caller set: they are never scored again."""
+_SCORED = ("memory", "message")
+"""Kinds of entries whose importance is scored unless it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Writer:
             InvalidInputError: An id exists already with other content or in another tier.
         """
         now = self._now()
-        scores = self._score(news)
+        scores = self._score(namespace, tier, news)
         drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
         if not drafts:
             return []
@@ -115,7 +119,7 @@ class Writer:
         """
         entry = found(repository, [memory_id])[0]
         while True:
-            changed = entry.with_changes(**changes)
+            changed = _changed(entry, changes)
             same_text = changed.searchable_text == entry.searchable_text
             parts = [] if same_text else with_passages(changed)
             vectors = None if same_text else self._embed([part.searchable_text for part in parts], "document")
@@ -124,7 +128,7 @@ class Writer:
                 if current.revision != entry.revision and not same_text:
                     entry = current
                     continue
-                changed = current.with_changes(**changes, revision=current.revision + 1)
+                changed = _changed(current, changes).with_changes(revision=current.revision + 1)
                 if vectors is None:
                     repository.rewrite([changed])
                     return changed
@@ -192,8 +196,18 @@ def draft(
         pinned=new.pinned,
         derived_from=tuple(new.derived_from),
         kind=new.kind,
-        details=dict(new.details or {}),
+        details=_details(new),
     )
+
+
+def _changed(entry: MemoryEntry, changes: dict[str, Any]) -> MemoryEntry:
+    given = {"details": {**entry.details, GIVEN: True}} if "importance_score" in changes else {}
+    return entry.with_changes(**given, **changes)
+
+
+def _details(new: NewMemory) -> dict[str, JSON]:
+    given: dict[str, JSON] = {GIVEN: True} if new.importance_score is not None and new.kind in _SCORED else {}
+    return {**(new.details or {}), **given}
 
 
 _Group = list[tuple[int, list[MemoryEntry], NDArray[np.float32]]]

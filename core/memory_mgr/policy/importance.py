@@ -33,7 +33,7 @@ class ImportanceConfig(Settings):
         0.8,
         ge=0,
         le=10,
-        description="Log-odds taken off what a model said: it can say that again. Judged.",
+        description="Log-odds taken off what an assistant without a name said: it can say that again. Judged.",
     )
     tool_discount: float = Field(1.2, ge=0, le=10, description="Log-odds taken off tool output. Judged.")
     empty_score: float = Field(0.05, ge=0, le=1, description="Score of a text without a word in it.")
@@ -90,6 +90,11 @@ class WordCounts:
     def add(self, text: str) -> None:
         """Counts the words of a text that has been scored."""
         self._counts.update(read(split_speaker(text)[1]).all_terms())
+
+
+def informative_words(text: str) -> list[str]:
+    """The words of a text whose frequency matters to its importance, lower case."""
+    return list(read(split_speaker(text)[1]).statement_terms.values())
 
 
 class ImportanceModel:
@@ -172,7 +177,9 @@ class ImportanceModel:
             part = weights.get(name, 0.0) * (value - means.get(name, 0.0))
             if part:
                 parts[name] = part
-        discount = {"assistant": self.config.assistant_discount, "tool": self.config.tool_discount}
+        discount = {"tool": self.config.tool_discount}
+        if speaker is None:  # a named assistant is somebody whose words count, as in a transcript
+            discount["assistant"] = self.config.assistant_discount
         if role in discount:
             parts["role"] = -discount[role]
         return parts

@@ -1,0 +1,43 @@
+"""What the catalog knows about a text that is about to be stored: what was said before it, how new its words are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from memory_mgr.policy.lexical import index_text
+from memory_mgr.stores.catalog import Catalog
+from memory_mgr.types import MemoryType
+
+_SEEN_OFTEN = 10
+"""Entries counted for a word at most: beyond, it is no news, and counting on would cost time in large namespaces."""
+
+
+class Before(NamedTuple):
+    """The entry before."""
+
+    content: str
+    speaker: str | None
+
+
+def said_before(catalog: Catalog, tier: MemoryType, source: str, moment: datetime, within: timedelta) -> Before | None:
+    """The last entry of a stream up to `moment`, if it is not longer ago than `within`."""
+    rows = catalog.all_rows(
+        "SELECT content, speaker FROM entries WHERE tier = ? AND source = ? AND ts BETWEEN ? AND ? AND whole IS NULL"
+        " ORDER BY ts DESC, seq DESC LIMIT 1",
+        (tier.value, source, (moment - within).timestamp(), moment.timestamp()),
+    )
+    return Before(*rows[0]) if rows else None
+
+
+def occurrences(catalog: Catalog, words: Iterable[str]) -> dict[str, int]:
+    """In how many entries each word occurs, counted up to 10."""
+    queries = {word: f'own : "{terms}"' for word in set(words) if (terms := index_text(word).replace('"', " ").strip())}
+    rows = catalog.all_rows(
+        "SELECT value, (SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH value LIMIT ?)) FROM json_each(?)",
+        (_SEEN_OFTEN, json.dumps(list(queries.values()))),
+    )
+    counts = dict(rows)
+    return {word: int(counts[query]) for word, query in queries.items()}
