@@ -100,8 +100,16 @@ class MemoryEntry:
     revision: int = 0
 
     @property
+    def found_by(self) -> tuple[str, ...] | None:
+        """The texts that are embedded in place of the content, see `NewMemory.found_by`."""
+        texts = self.details.get("found_by")
+        return tuple(texts) if isinstance(texts, list) else None
+
+    @property
     def searchable_text(self) -> str:
-        """The text that is embedded and indexed: the content, led by its speaker if there is one."""
+        """The text that is embedded: the first of `found_by`, else the content, led by its speaker if there is one."""
+        if self.found_by:
+            return self.found_by[0]
         return f"{self.speaker}: {self.content}" if self.speaker else self.content
 
     def with_changes(self, **changes: Any) -> MemoryEntry:
@@ -126,6 +134,8 @@ class NewMemory:
         kind: What it is, see `MemoryEntry.kind`.
         details: The engine's own JSON object.
         derived_from: Ids of the entries it was made of.
+        found_by: Texts that are embedded in place of the content, each by itself; the best match counts. Questions it
+            answers, fields of a record. Empty = search never finds it. None = the content.
     """
 
     content: str
@@ -140,6 +150,7 @@ class NewMemory:
     kind: str = "memory"
     details: Mapping[str, JSON] | None = None
     derived_from: Sequence[str] = ()
+    found_by: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,6 +204,15 @@ class Changing(Scope):
                 repository.remove(entries)
             return len(entries)
 
+    def delete_expired(self) -> int:
+        """Delete what has expired for good, without waiting for the grace period; how many it was."""
+        self._writable()
+        with self._lease() as repository, repository.lock:
+            entries = repository.read(lambda c: c.expired(self._runtime.now()))
+            if entries:
+                repository.remove(entries)
+            return len(entries)
+
     def forget(self) -> dict[MemoryType, int]:
         """Delete everything in this namespace; what was there by tier. Namespaces below it are others."""
         self._writable()

@@ -56,6 +56,40 @@ class Reading(Scope):
             hits = [hit for hit in hits if (hit.score or 0) >= least]
             return _embedded(repository, hits) if with_embeddings else hits
 
+    def similar_memories(
+        self,
+        query: str,
+        memory_type: Tiers = None,
+        limit: int = 5,
+        filters: Filters | None = None,
+        *,
+        offset: int = 0,
+    ) -> list[MemoryEntry]:
+        """The memories nearest to `query` by embedding alone, best first; `score` is the cosine, in [-1, 1].
+
+        For callers that need a plain vector search, with pages; `search_memory` finds more.
+
+        Args:
+            query: A question or some words.
+            memory_type: One tier, several, or None for all.
+            limit: Entries at most; >= 0.
+            filters: See `stores.filters`.
+            offset: Entries to skip; >= 0.
+
+        Raises:
+            InvalidInputError: The query is empty, a number negative, a tier unknown.
+            InvalidFilterError: The filter cannot be read.
+        """
+        text = check.checked_text(query, "query")
+        start = check.checked_count(offset, "offset")
+        end = start + check.checked_count(limit, "limit")
+        selection = self._selection(memory_type, filters, hidden=False)
+        vector = self._runtime.embed([text], "query")[0]
+        with self._lease() as repository:
+            nearest = repository.read(lambda c: c.nearest(vector, selection))
+            page = list(nearest)[start:end]
+            return [e.with_changes(score=nearest[e.id]) for e in repository.read(lambda c: c.by_ids(page))]
+
     def build_context(
         self,
         query: str,
@@ -177,6 +211,19 @@ class Reading(Scope):
         start = check.checked_count(offset, "offset")
         with self._lease() as repository:
             return repository.read(lambda c: c.listed(selection, limit=most, offset=start, newest_first=newest_first))
+
+    def metadata_values(self, name: str, memory_type: Tiers = None, *, filters: Filters | None = None) -> list[str]:
+        """The different texts that memories hold under `name` in their metadata, sorted.
+
+        Args:
+            name: A key, or keys joined by dots.
+            memory_type: One tier, several, or None for all.
+            filters: Whose; see `stores.filters`.
+        """
+        path = check.checked_text(name, "name")
+        selection = self._selection(memory_type, filters, hidden=False)
+        with self._lease() as repository:
+            return repository.read(lambda c: c.values(path, selection))
 
     def history(self, memory_id: str) -> list[MemoryEntry]:
         """An entry with what it superseded and what superseded it, oldest first.

@@ -8,7 +8,7 @@ from datetime import timedelta
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.engine.writing import draft
 from memory_mgr.errors import InvalidInputError
-from memory_mgr.stores.passages import with_passages
+from memory_mgr.stores.passages import document_vectors, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import MemoryEntry, MemoryType, NewMemory
 
@@ -33,7 +33,8 @@ def put(
     namespace = repository.namespace
     drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
     split = [with_passages(entry) for entry in drafts]
-    vectors = runtime.embed([part.searchable_text for parts in split for part in parts], "document")
+    parts = [part for parts in split for part in parts]
+    vectors = document_vectors(parts, lambda texts: runtime.embed(texts, "document"))
     with repository.lock:
         known = {e.id: e for e in repository.read(lambda catalog: catalog.by_ids([entry.id for entry in drafts]))}
         elsewhere = [entry for entry in known.values() if entry.memory_type is not tier]

@@ -136,7 +136,7 @@ class Upkeep:
 
     def _merges(self, repository: Repository, entries: Sequence[MemoryEntry], new: set[str]) -> list[Merge]:
         """Duplicates among what was told us; messages are a record of what was said and stay as they are."""
-        facts = [entry for entry in entries if entry.kind != MESSAGE]
+        facts = [entry for entry in entries if entry.kind != MESSAGE and entry.found_by != ()]
         if not any(entry.id in new for entry in facts):
             return []
         vectors = repository.read(lambda catalog: catalog.vectors([entry.id for entry in facts]))

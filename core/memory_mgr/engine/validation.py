@@ -38,6 +38,13 @@ def checked_text(text: object, what: str = "content") -> str:
     return encodable(text, what)
 
 
+def checked_texts(texts: object, what: str) -> tuple[str, ...]:
+    """Several texts."""
+    if isinstance(texts, str) or not isinstance(texts, Sequence):
+        raise InvalidInputError(f"{what} must be a list of texts, not {shown(texts)}")
+    return tuple(checked_text(text, what) for text in texts)
+
+
 def encodable(text: str, what: str) -> str:
     """`text` if it is valid Unicode (no lone surrogates) without NUL."""
     try:
@@ -219,6 +226,7 @@ def checked_new(item: object) -> NewMemory:
         kind=checked_text(new.kind, "kind"),
         details=checked_object(new.details, "details"),
         derived_from=tuple(checked_id(i) for i in new.derived_from),
+        found_by=None if new.found_by is None else checked_texts(new.found_by, "found_by"),
     )
 
 

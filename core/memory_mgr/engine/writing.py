@@ -17,7 +17,7 @@ from memory_mgr.engine.coalescing import Coalescer
 from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
-from memory_mgr.stores.passages import has_passages, with_passages
+from memory_mgr.stores.passages import document_vectors, has_passages, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import JSON, PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
 
@@ -85,9 +85,9 @@ class Writer:
         return [entry for entry in stored if entry.kind != PASSAGE]
 
     def _add_together(self, additions: list[_Addition]) -> Sequence[list[MemoryEntry] | BaseException]:
-        texts = [entry.searchable_text for addition in additions for entry in addition.entries]
+        entries = [entry for addition in additions for entry in addition.entries]
         try:
-            vectors = self._embed(texts, "document")
+            vectors = self._vectors(entries)
         except EmbeddingError as error:
             if len(additions) == 1:
                 raise
@@ -109,6 +109,9 @@ class Writer:
         except EmbeddingError as error:
             return error
 
+    def _vectors(self, entries: Sequence[MemoryEntry]) -> Vectors:
+        return document_vectors(entries, lambda texts: self._embed(texts, "document"))
+
     # --- changing ------------------------------------------------------------------------------------------
 
     def change(self, repository: Repository, memory_id: str, **changes: Any) -> MemoryEntry:
@@ -122,7 +125,7 @@ class Writer:
             changed = _changed(entry, changes)
             same_text = changed.searchable_text == entry.searchable_text
             parts = [] if same_text else with_passages(changed)
-            vectors = None if same_text else self._embed([part.searchable_text for part in parts], "document")
+            vectors = None if same_text else self._vectors(parts)
             with repository.lock:
                 current = found(repository, [memory_id])[0]
                 if current.revision != entry.revision and not same_text:
@@ -207,7 +210,8 @@ def _changed(entry: MemoryEntry, changes: dict[str, Any]) -> MemoryEntry:
 
 def _details(new: NewMemory) -> dict[str, JSON]:
     given: dict[str, JSON] = {GIVEN: True} if new.importance_score is not None and new.kind in _SCORED else {}
-    return {**(new.details or {}), **given}
+    found_by: dict[str, JSON] = {} if new.found_by is None else {"found_by": list(new.found_by)}
+    return {**(new.details or {}), **found_by, **given}
 
 
 _Group = list[tuple[int, list[MemoryEntry], NDArray[np.float32]]]

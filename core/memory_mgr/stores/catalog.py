@@ -135,7 +135,8 @@ class Catalog(CatalogFile):
         return stale if unchanged else stale | {rowid} | self._following(*stream)
 
     def _upsert(self, entry: MemoryEntry, stream: tuple[object, ...], vector: NDArray[np.float32] | None) -> int:
-        blob, scale = (None, None) if vector is None else quantized(vector)
+        hidden = entry.found_by == ()
+        blob, scale = (None, None) if vector is None or hidden else quantized(vector)
         row = self.db.execute(
             "INSERT INTO entries (id, tier, source, ts, seq, speaker, importance, expires, superseded_by, pinned,"
             " kind, whole, content, record, vector, scale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -143,7 +144,8 @@ class Catalog(CatalogFile):
             " seq = excluded.seq, speaker = excluded.speaker, importance = excluded.importance,"
             " expires = excluded.expires, superseded_by = excluded.superseded_by, pinned = excluded.pinned,"
             " kind = excluded.kind, content = excluded.content, record = excluded.record,"
-            " vector = coalesce(excluded.vector, vector), scale = coalesce(excluded.scale, scale) RETURNING rowid",
+            " vector = iif(?, NULL, coalesce(excluded.vector, vector)), scale = coalesce(excluded.scale, scale)"
+            " RETURNING rowid",
             (
                 entry.id,
                 *stream,
@@ -158,10 +160,11 @@ class Catalog(CatalogFile):
                 encode_entry(entry),
                 blob,
                 scale,
+                hidden,
             ),
         ).fetchone()
-        if blob is not None and scale is not None:
-            self._moved_vectors.append((row[0], blob, scale))
+        if hidden or (blob is not None and scale is not None):
+            self._moved_vectors.append((row[0], blob, scale or 0.0))
         return int(row[0])
 
     def _remove(self, ids: Sequence[str]) -> set[int]:
@@ -315,6 +318,26 @@ class Catalog(CatalogFile):
         scores = self._cosines(query, rowids)
         best = np.argsort(-scores, kind="stable")[:top_k]
         return [(rowids[i], float(scores[i])) for i in best]
+
+    def nearest(self, query: NDArray[np.float32], selection: Selection) -> dict[str, float]:
+        """Every whole entry of the selection that has a vector, with the cosine of its best passage, best first."""
+        condition, parameters = selection.with_passages().where()
+        rows = self.all_rows(f"SELECT rowid, coalesce(whole, id) FROM entries WHERE {condition}", parameters)
+        scores = np.clip(self._cosines(query, [row[0] for row in rows]), -1, 1)
+        best: dict[str, float] = {}
+        for i in np.argsort(-scores, kind="stable").tolist():
+            best.setdefault(rows[i][1], float(scores[i]))
+        return best
+
+    def values(self, path: str, selection: Selection) -> list[str]:
+        """The different texts that entries of the selection hold under a path of their metadata, sorted."""
+        condition, parameters = selection.where()
+        rows = self.all_rows(
+            "SELECT DISTINCT value FROM attributes JOIN entries ON entries.rowid = attributes.entry"
+            f" WHERE key = ? AND type = 's' AND {condition} ORDER BY value",
+            [path, *parameters],
+        )
+        return [str(row[0]) for row in rows]
 
     def pool(self, rowids: Sequence[int], query: NDArray[np.float32]) -> list[PoolRow]:
         """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""

@@ -1,5 +1,7 @@
 """Long texts are found by their passages: each is an entry of its own that follows its whole in everything.
 
+So is each further text of `NewMemory.found_by`.
+
 A passage has the kind "passage", names its whole in `details`, and is never listed, counted or returned: search
 returns the whole, with the passage marked.
 """
@@ -8,10 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from memory_mgr.policy.chunking import split_passages
+from memory_mgr.protocols import Vectors
 from memory_mgr.types import PASSAGE, MemoryEntry
 
 _SHORT = 600
@@ -20,20 +25,40 @@ _SHORT = 600
 
 def with_passages(entry: MemoryEntry) -> list[MemoryEntry]:
     """The entry, noting how many passages it has, and its passages; alone if it is short."""
-    spans = split_passages(entry.content) if len(entry.content) > _SHORT else []
+    spans = _spans(entry)
     if len(spans) < 2:
         if not has_passages(entry):
             return [entry]
         return [entry.with_changes(details={k: v for k, v in entry.details.items() if k != "passages"})]
     whole = entry.with_changes(details=entry.details | {"passages": len(spans)})
-    return [whole, *(_passage(whole, number, span.start, span.end) for number, span in enumerate(spans))]
+    return [whole, *(_passage(whole, number, *span) for number, span in enumerate(spans))]
 
 
-def _passage(whole: MemoryEntry, number: int, start: int, end: int) -> MemoryEntry:
+def _spans(entry: MemoryEntry) -> list[tuple[str, int, int]]:
+    """The texts of the passages, with the start and end of each in the text it is part of."""
+    texts = (entry.content,) if entry.found_by is None else entry.found_by
+    if len(texts) == 1 and len(texts[0]) <= _SHORT:
+        return []
+    return [(text[span.start : span.end], span.start, span.end) for text in texts for span in split_passages(text)]
+
+
+def document_vectors(entries: Sequence[MemoryEntry], embed: Callable[[Sequence[str]], Vectors]) -> Vectors:
+    """Vectors of entries and passages, shape (len(entries), dimensions); no text is embedded for what is not found."""
+    found = [row for row, entry in enumerate(entries) if entry.found_by != ()]
+    embedded = embed([entries[row].searchable_text for row in found])
+    if len(found) == len(entries):
+        return embedded
+    # Chroma keeps no entry without a vector.
+    vectors = np.full((len(entries), embedded.shape[1]), embedded.shape[1] ** -0.5, np.float32)
+    vectors[found] = embedded
+    return vectors
+
+
+def _passage(whole: MemoryEntry, number: int, text: str, start: int, end: int) -> MemoryEntry:
     return replace(
         whole,
         id=hashlib.sha256(json.dumps([PASSAGE, whole.id, number]).encode()).hexdigest()[:32],
-        content=whole.content[start:end],
+        content=text,
         kind=PASSAGE,
         details={"whole": whole.id, "start": start, "end": end},
         derived_from=(),

@@ -36,8 +36,8 @@ class Selection:
         if not self.hidden:
             clauses.append("superseded_by IS NULL AND (expires IS NULL OR expires > ?)")
             parameters.append(self.now.timestamp())
-        if not self.passages:
-            clauses.append("whole IS NULL")
+        # Who looks at passages searches, and what has no vector is not to be found.
+        clauses.append("vector IS NOT NULL" if self.passages else "whole IS NULL")
         if self.filter is not None:
             condition, values = to_sql(self.filter, per_row=per_row)
             clauses.append(f"({condition})")
