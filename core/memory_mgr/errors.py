@@ -3,7 +3,8 @@
     MemoryMgrError
     ├ ConfigurationError(ValueError)          a setting cannot work
     ├ InvalidInputError(ValueError)           an argument was refused before anything was written
-    │ └ InvalidFilterError                    a filter with an unknown operator or a wrong operand
+    │ ├ InvalidFilterError                    a filter with an unknown operator or a wrong operand
+    │ └ ImportFileError                       a line of an import file that cannot be used
     ├ MemoryNotFoundError(LookupError)        no entry with that id in this namespace
     ├ StoreError                              the store did not do what it was asked
     │ ├ StoreUnavailableError                 not reachable, locked by another process, disk full
@@ -39,6 +40,14 @@ class InvalidInputError(MemoryMgrError, ValueError):
 
 class InvalidFilterError(InvalidInputError):
     """A filter has an unknown operator or an operand of the wrong type."""
+
+
+class ImportFileError(InvalidInputError):
+    """A line of an import file cannot be used; `line` is its number, from 1."""
+
+    def __init__(self, line: int, why: str) -> None:
+        self.line = line
+        super().__init__(f"line {line} {why}")
 
 
 class MemoryNotFoundError(MemoryMgrError, LookupError):

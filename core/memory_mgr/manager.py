@@ -158,6 +158,8 @@ class MemoryManager:
     forget = asynchronous(SyncMemoryManager.forget)
     namespaces = asynchronous(SyncMemoryManager.namespaces)
     stats = asynchronous(SyncMemoryManager.stats)
+    export_memories = asynchronous(SyncMemoryManager.export_memories)
+    import_memories = asynchronous(SyncMemoryManager.import_memories)
     rebuild_catalog = asynchronous(SyncMemoryManager.rebuild_catalog)
     flush = asynchronous(SyncMemoryManager.flush)
 

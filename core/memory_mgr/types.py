@@ -259,6 +259,21 @@ class UpkeepReport:
     errors: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What `import_memories` did.
+
+    Attributes:
+        added: Entries that were not there.
+        replaced: Entries that were there with something else in them.
+        unchanged: Entries that were there already, or were kept as they were.
+    """
+
+    added: int
+    replaced: int
+    unchanged: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """What a namespace holds.

@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with (entries looked at, entries in all)."""
 
 TIER = MemoryType.LONG_TERM
-_WATERMARK = "consolidated_through"
+WATERMARK = "consolidated_through"
 """The catalog remembers up to which sequence was consolidated; if it is lost, all is looked at again."""
 _SLICE = 200
 """New entries compared at a time; between slices the time limit is looked at and the watermark moved."""
@@ -103,7 +103,7 @@ class Upkeep:
 
     def _slices(self, repository: Repository, *, whole: bool) -> Iterator[tuple[set[str], int, int]]:
         """Ids of what is new, a slice at a time, with how many are done then and how many there are."""
-        since = int(repository.read(lambda catalog: catalog.meta(_WATERMARK)) or 0)
+        since = int(repository.read(lambda catalog: catalog.meta(WATERMARK)) or 0)
         entries = [e for e in self._current(repository, TIER, self._runtime.now()) if e.sequence > since]
         entries.sort(key=lambda entry: entry.sequence)
         size = max(1, len(entries)) if whole else _SLICE
@@ -112,7 +112,7 @@ class Upkeep:
             yield {entry.id for entry in part}, start + len(part), len(entries)
             if not whole:
                 through = str(part[-1].sequence)
-                repository.read(lambda catalog, value=through: catalog.set_meta(_WATERMARK, value))  # type: ignore[misc]
+                repository.read(lambda catalog, value=through: catalog.set_meta(WATERMARK, value))  # type: ignore[misc]
 
     def _consolidated(
         self, repository: Repository, operation: Operation, new: set[str], *, dry_run: bool
@@ -181,6 +181,13 @@ class Upkeep:
             except MemoryMgrError as error:
                 log.warning("conversation %r is not summarised: %s", conversation, error)
                 yield f"{conversation}: {error}"
+
+
+def look_again(repository: Repository, sequence: int) -> None:
+    """Entries from this sequence on are new, whatever was consolidated before."""
+    through = int(repository.read(lambda catalog: catalog.meta(WATERMARK)) or 0)
+    if sequence <= through:
+        repository.read(lambda catalog: catalog.set_meta(WATERMARK, str(sequence - 1)))
 
 
 def _retainable(entry: MemoryEntry, accesses: dict[str, tuple[int, datetime]], derived: dict[str, int]) -> Retainable:

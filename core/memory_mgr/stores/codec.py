@@ -38,6 +38,16 @@ _DEFAULTS: dict[str, Any] = {
 
 def encode_entry(entry: MemoryEntry) -> str:
     """Everything of an entry but content, namespace, tier, and what only search results have."""
+    return as_json(record_of(entry))
+
+
+def as_json(value: object) -> str:
+    """JSON without spaces, text as it is: the same value is always the same text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def record_of(entry: MemoryEntry) -> dict[str, Any]:
+    """What `encode_entry` writes, as an object."""
     record: dict[str, Any] = {
         "id": entry.id,
         "ts": entry.timestamp.isoformat(),
@@ -51,12 +61,16 @@ def encode_entry(entry: MemoryEntry) -> str:
         value = getattr(entry, name)
         if value != _DEFAULTS[name]:
             record[short] = value
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return record
 
 
 def decode_entry(content: str, record: str, namespace: Namespace, tier: MemoryType) -> MemoryEntry:
     """The entry that `encode_entry` was given."""
-    values: dict[str, Any] = json.loads(record)
+    return entry_of(content, json.loads(record), namespace, tier)
+
+
+def entry_of(content: str, values: dict[str, Any], namespace: Namespace, tier: MemoryType) -> MemoryEntry:
+    """The entry that `record_of` was given."""
     plain = {name: values[short] for name, short in _PLAIN.items() if short in values}
     if "derived_from" in plain:
         plain["derived_from"] = tuple(plain["derived_from"])

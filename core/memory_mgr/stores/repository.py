@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,6 +175,11 @@ class Repository:
             self._sequence += count
             return range(first, first + count)
 
+    def skip_sequences(self, last: int) -> None:
+        """Entries that come with sequences up to `last` are about to be stored; new ones come after them."""
+        with self.lock:
+            self._sequence = max(self._sequence, last)
+
     def add(self, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         """Store entries, of any tiers, with vectors of shape (len(entries), dimensions)."""
         with self.lock:
@@ -230,6 +235,13 @@ class Repository:
 
     def _mark(self, entries: Sequence[MemoryEntry]) -> None:
         self.read(lambda catalog: catalog.mark(e.id for e in entries))
+
+    def passages(self, wholes: Sequence[MemoryEntry]) -> dict[str, list[MemoryEntry]]:
+        """The passages of entries by the id of their whole, each in the order of its text."""
+        parts: dict[str, list[MemoryEntry]] = defaultdict(list)
+        for passage in sorted(self._passages(wholes), key=lambda p: cast("int", p.details["start"])):
+            parts[str(passage.details["whole"])].append(passage)
+        return parts
 
     def vectors(self, entries: Sequence[MemoryEntry]) -> dict[str, NDArray[np.float32]]:
         """The vectors of entries by id, as they were stored."""
