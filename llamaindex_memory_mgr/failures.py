@@ -1,41 +1,16 @@
-"""What a failing memory does to a chat: it is reported, and the chat goes on."""
+"""What a failing memory does to a chat: it is reported in this package's log, and the chat goes on."""
 
 from __future__ import annotations
 
 import logging
-from typing import Literal
 
-from memory_mgr import (
-    ConfigurationError,
-    EmbeddingMismatchError,
-    InvalidInputError,
-    MissingDependencyError,
-    SchemaVersionError,
-    UsageError,
-)
+from memory_mgr import failures
+from memory_mgr.failures import OnError
 
+__all__ = ["OnError", "goes_on", "log"]
 log = logging.getLogger("llamaindex_memory_mgr")
-OnError = Literal["warn", "raise"]
-_MISTAKES = (
-    ConfigurationError,
-    EmbeddingMismatchError,
-    InvalidInputError,
-    MissingDependencyError,
-    SchemaVersionError,
-    UsageError,
-)
-"""Going on would hide these for ever: they do not pass by themselves."""
 
 
 def goes_on(error: Exception, on_error: OnError, what: str) -> bool:
-    """Whether to go on after `error`; says so in the log if yes.
-
-    Args:
-        error: What a call to the memory raised.
-        on_error: "warn": go on after failures of the store, the embedder or a model; "raise": never.
-        what: What could not be done, and what happens instead.
-    """
-    if on_error == "raise" or isinstance(error, _MISTAKES):
-        return False
-    log.warning("%s: %s", what, error, exc_info=error)
-    return True
+    """As `memory_mgr.failures.goes_on`."""
+    return failures.goes_on(error, on_error, what, log)

@@ -9,12 +9,11 @@ from typing import Literal
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 
 from llamaindex_memory_mgr.messages import copied, role_of
-from memory_mgr.policy.rendering import CLOSING, OPENING
+from memory_mgr.policy.rendering import OPENING, without_blocks
 
 InsertMethod = Literal["system", "user"]
 _TEMPLATE_WORDS = re.compile(r"\{\s*(query_str|context_str)\s*\}")
 """Names that chat engines fill in in every message that passes through their templates, remembered ones too."""
-_BLOCK = re.compile(re.escape(OPENING) + r".*?" + re.escape(CLOSING) + r"\n*", re.DOTALL)
 
 
 def neutralised(text: str) -> str:
@@ -58,7 +57,7 @@ def without_recalled(message: ChatMessage) -> ChatMessage | None:
     if not any(isinstance(block, TextBlock) and OPENING in block.text for block in message.blocks):
         return message
     clean = copied(message)
-    texts = [(b, _BLOCK.sub("", b.text)) if isinstance(b, TextBlock) else (b, "") for b in clean.blocks]
+    texts = [(b, without_blocks(b.text)) if isinstance(b, TextBlock) else (b, "") for b in clean.blocks]
     clean.blocks = [
         TextBlock(text=text) if isinstance(block, TextBlock) else block
         for block, text in texts

@@ -23,7 +23,7 @@ from llamaindex_memory_mgr.messages import as_chat_message, as_message, copied, 
 from llamaindex_memory_mgr.recall import Question, Recall
 from llamaindex_memory_mgr.trimming import Item, fitted
 from memory_mgr import InvalidInputError, MemoryConfig, MemoryManager, Message, SyncMemoryManager
-from memory_mgr.policy.eviction import EvictionConfig
+from memory_mgr.policy.eviction import EvictionConfig, fitting
 from memory_mgr.types import Filters
 
 DEFAULT_TOKEN_LIMIT = 3000
@@ -32,8 +32,6 @@ WINDOW_SHARE = 0.75
 """Of a model's context window that memory may fill; as `ChatMemoryBuffer`."""
 MEMORY_SHARE = 0.3
 """Of `token_limit` that recalled text may fill; what LlamaIndex's `Memory` leaves beside its history (ratio 0.7)."""
-EVICT_TO = 0.7
-"""Of the history's tokens that stay when turns are archived, so that archiving is rare."""
 
 
 @dataclass(frozen=True)
@@ -284,14 +282,8 @@ class TieredMemory(BaseMemory):
 
     def _limits(self) -> EvictionConfig:
         """The window that fits beside the recalled text, unless the memory's own settings say otherwise."""
-        own = self._connection.config.short_term
-        fitting = {
-            "max_messages": None,
-            "max_tokens": max(1, self.token_limit - self.reserve_tokens - self._memory_budget),
-            "evict_to": EVICT_TO,
-        }
-        chosen = {name: getattr(own, name) for name in own.model_fields_set}
-        return EvictionConfig(**(fitting | chosen))
+        room = self.token_limit - self.reserve_tokens - self._memory_budget
+        return fitting(self._connection.config.short_term, room)
 
     def _request(self, given: Any, kwargs: dict[str, Any]) -> _Request:
         numbers = {

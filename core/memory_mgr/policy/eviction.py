@@ -17,6 +17,8 @@ from pydantic import Field
 from memory_mgr.policy.settings import Settings
 
 Reason: TypeAlias = Literal["messages", "tokens", "age"]
+EVICT_TO = 0.7
+"""Of a window's tokens that stay when it was made to fit a prompt: most of the prompt is in use, eviction is rare."""
 
 
 class Limits(Protocol):
@@ -51,6 +53,12 @@ class EvictionConfig(Settings):
         description="0: oldest turns leave first; 1: least important first; between: a blend of the two. "
         "Above 0 the window may have gaps.",
     )
+
+
+def fitting(own: EvictionConfig, max_tokens: int) -> EvictionConfig:
+    """The window that fits into `max_tokens` of a prompt, but for what `own`, the memory's settings, say themselves."""
+    wanted = {"max_messages": None, "max_tokens": max(1, max_tokens), "evict_to": EVICT_TO}
+    return EvictionConfig(**(wanted | {name: getattr(own, name) for name in own.model_fields_set}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ _INSTRUCTION = re.compile(r"\[(?=/?INST\])")
 _LINE_BREAK = re.compile(r"\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _STRUCTURE = re.compile(r"\n(?=[#\[]|- \[|[^\W\d_][^\n:]{0,60}:)")
 """A line that could be taken for one of the block's own: a heading, a date, a speaker."""
+_BLOCK = re.compile(re.escape(OPENING) + r".*?" + re.escape(CLOSING) + r"\n*", re.DOTALL)
 _HEADING = re.compile(r"#|\[\d{1,2} [A-Z][a-z]{2,8}(?: \d{4})?\]")
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -40,6 +41,11 @@ def escaped(text: str) -> str:
     plain = _INSTRUCTION.sub("［", _MARKUP.sub("‹", text))
     lines = _LINE_BREAK.sub("\n", plain).lstrip().rstrip("\n")
     return _STRUCTURE.sub("\n  ", lines)
+
+
+def without_blocks(text: str) -> str:
+    """`text` without what was recalled: applications hand prompts back, and it must not be stored as if said."""
+    return _BLOCK.sub("", text) if OPENING in text else text
 
 
 def attributed(text: str, speaker: str | None) -> str:
