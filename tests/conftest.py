@@ -10,6 +10,8 @@ import pytest
 from memory_mgr import MemoryConfig, SyncMemoryManager
 from memory_mgr.testing import FakeClock, FakeEmbedder
 
+from .server import chroma_server
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -28,3 +30,10 @@ def memory(config: MemoryConfig) -> Iterator[SyncMemoryManager]:
     """A memory that is open."""
     with SyncMemoryManager(config) as manager:
         yield manager
+
+
+@pytest.fixture(scope="session")
+def chroma_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Chroma server that all tests share: keep to a namespace or database of your own."""
+    with chroma_server(tmp_path_factory.mktemp("server")) as url:
+        yield url
