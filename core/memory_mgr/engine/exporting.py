@@ -11,6 +11,7 @@ from typing import TextIO
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.catalog import Catalog
+from memory_mgr.stores.passages import with_passages
 from memory_mgr.stores.portable import Header, entry_line, ids_in_order
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -83,8 +84,9 @@ class Export:
             if self._space is None:
                 yield from map(entry_line, entries)
                 continue
-            passages = self._repository.passages(entries)
-            vectors = self._repository.vectors([*entries, *(p for parts in passages.values() for p in parts)])
+            parts = {entry.id: with_passages(entry) for entry in entries}
+            vectors = self._repository.vectors([part for split in parts.values() for part in split])
             for entry in entries:
-                parts = [entry, *passages.get(entry.id, ())]
-                yield entry_line(entry, [vectors[part.id] for part in parts])
+                own = [vectors[part.id] for part in parts[entry.id] if part.id in vectors]
+                # All are there but for a text that another version cut into passages; it is embedded again then.
+                yield entry_line(entry, own if len(own) == len(parts[entry.id]) else ())

@@ -21,7 +21,7 @@ from memory_mgr.engine.runtime import Runtime
 from memory_mgr.engine.upkeep import look_again
 from memory_mgr.errors import ImportFileError, InvalidInputError
 from memory_mgr.stores.codec import encode_entry
-from memory_mgr.stores.passages import with_passages
+from memory_mgr.stores.passages import document_vectors, with_passages
 from memory_mgr.stores.portable import Header, read_header
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import ImportReport, MemoryEntry
@@ -167,8 +167,10 @@ class Import:
         parts = {item.entry.id: with_passages(item.entry) for item in items}
         found = {i.entry.id: np.stack(i.vectors) for i in items if len(i.vectors) == len(parts[i.entry.id])}
         wanting = [item.entry.id for item in items if item.entry.id not in found]
-        texts = [part.searchable_text for memory_id in wanting for part in parts[memory_id]]
-        vectors = self._runtime.embed(texts, "document") if texts else np.empty((0, 0), np.float32)
+        unembedded = [part for memory_id in wanting for part in parts[memory_id]]
+        if not unembedded:
+            return found
+        vectors = document_vectors(unembedded, lambda texts: self._runtime.embed(texts, "document"))
         start = 0
         for memory_id in wanting:
             end = start + len(parts[memory_id])

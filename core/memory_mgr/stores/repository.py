@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,13 +235,6 @@ class Repository:
 
     def _mark(self, entries: Sequence[MemoryEntry]) -> None:
         self.read(lambda catalog: catalog.mark(e.id for e in entries))
-
-    def passages(self, wholes: Sequence[MemoryEntry]) -> dict[str, list[MemoryEntry]]:
-        """The passages of entries by the id of their whole, each in the order of its text."""
-        parts: dict[str, list[MemoryEntry]] = defaultdict(list)
-        for passage in sorted(self._passages(wholes), key=lambda p: cast("int", p.details["start"])):
-            parts[str(passage.details["whole"])].append(passage)
-        return parts
 
     def vectors(self, entries: Sequence[MemoryEntry]) -> dict[str, NDArray[np.float32]]:
         """The vectors of entries by id, as they were stored."""

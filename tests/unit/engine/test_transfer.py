@@ -34,6 +34,8 @@ def filled(memory: SyncMemoryManager, clock: FakeClock) -> None:
     clock.advance(60)
     memory.supersede_memory(first.id, "Ana lives in Oslo")
     memory.add_memory(LONG, source="book", importance_score=1 / 3, pinned=True)
+    memory.add_memories([NewMemory(content="by questions", found_by=["where is it?", "what is it?"])])
+    memory.add_memories([NewMemory(content="by nothing", found_by=[])])
     memory.add_memory("soon gone", ttl_seconds=5)
     memory.add_memories(["Ana likes chess", "Ana likes chess"])
     memory.consolidate()
