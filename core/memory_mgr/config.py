@@ -58,6 +58,12 @@ class ModelConfig(Settings):
     timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer; then it is done without.")
     attempts: int = Field(2, ge=1, le=10, description="Times it is asked when an answer is no use.")
     chunk_tokens: int = Field(3000, ge=100, description="Tokens of conversation in one question.")
+    batch: int = Field(20, ge=1, le=100, description="Entries in one question of `consolidate`.")
+    consolidates: bool = Field(
+        True,
+        description="Let `consolidate` ask it what is important and what is out of date, about two questions "
+        "for every `batch` new entries.",
+    )
 
 
 class MemoryConfig(Settings):
@@ -104,7 +110,9 @@ class MemoryConfig(Settings):
     importance: Any = Field(None, exclude=True, repr=False, description="See `protocols.ImportanceScorer`.")
     token_counter: Any = Field(None, exclude=True, repr=False, description="See `protocols.TokenCounter`.")
     reranker: Any = Field(None, exclude=True, repr=False, description="See `protocols.Reranker`.")
-    llm: Any = Field(None, exclude=True, repr=False, description="See `protocols.LLM`; used for summaries.")
+    llm: Any = Field(
+        None, exclude=True, repr=False, description="See `protocols.LLM`; used for summaries and by consolidate."
+    )
     clock: Any = Field(None, exclude=True, repr=False, description="See `protocols.Clock`.")
     redactor: Any = Field(None, exclude=True, repr=False, description="See `protocols.Redactor`.")
 

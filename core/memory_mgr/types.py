@@ -226,10 +226,11 @@ class Action:
     """One thing that upkeep did, or would do.
 
     Attributes:
-        kind: "merge", "supersede", "link" (only noted), or "prune".
-        id: The entry that goes or is hidden.
+        kind: "merge" and "supersede" (hidden behind `other`), "link" (`other` is only noted with it), "score"
+            (importance given by a model), or "prune" (hidden, deleted after the grace period).
+        id: The entry.
         why: The reason.
-        other: The entry that stands for it now, None if it is pruned.
+        other: The entry that stands for it now, or that it is linked to.
     """
 
     kind: str

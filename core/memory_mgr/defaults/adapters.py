@@ -14,10 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_mgr.defaults.asking import Model
 from memory_mgr.defaults.embedder import LocalEmbedder
-from memory_mgr.defaults.model_summarizer import ModelSummarizer
-from memory_mgr.defaults.summarizer import ExtractiveSummarizer
 from memory_mgr.defaults.tokens import TiktokenCounter
 from memory_mgr.errors import ConfigurationError, EmbeddingError, ExtensionError, MemoryMgrError
 from memory_mgr.protocols import (
@@ -261,12 +258,7 @@ def _text(answer: Any) -> str:
     raise ExtensionError(f"the model answered with a {type(answer).__name__} that has no text: {answer!r:.80}")
 
 
-def as_summarizer(
-    given: Any, *, model: Model | None = None, counter: TokenCounter, chunk_tokens: int = 3000
-) -> Summarizer:
-    """A summarizer from ours or a callable; else one that asks `model`; else the extractive one."""
-    if given is not None:
-        summarizer: Summarizer = _adapted(given, "summarize", "summarizer")
-        return summarizer
-    extractive = ExtractiveSummarizer(counter)
-    return extractive if model is None else ModelSummarizer(model, extractive, counter, chunk_tokens=chunk_tokens)
+def as_summarizer(given: Any) -> Summarizer:
+    """A summarizer from ours or a callable."""
+    summarizer: Summarizer = _adapted(given, "summarize", "summarizer")
+    return summarizer

@@ -6,12 +6,13 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from memory_mgr.errors import ExtensionError
-from memory_mgr.protocols import LLM
+from memory_mgr.protocols import LLM, Summarizer
+from memory_mgr.types import Message
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -87,6 +88,29 @@ class Bounded:
             answers.put(result)
             if given_up.is_set():
                 self._hanging -= 1
+
+
+class BoundedSummarizer:
+    """A summarizer that is given up after a time.
+
+    Args:
+        summarizer: Any.
+        seconds: Time limit of one summary; > 0.
+    """
+
+    def __init__(self, summarizer: Summarizer, seconds: float) -> None:
+        self._summarizer = summarizer
+        self._bounded = Bounded("the summarizer", seconds)
+
+    def summarize(self, messages: Sequence[Message], *, max_tokens: int, previous: str = "") -> str:
+        """As the summarizer's.
+
+        Raises:
+            ExtensionError: It took too long, or an earlier call still hangs.
+        """
+        return self._bounded.call(
+            lambda: self._summarizer.summarize(messages, max_tokens=max_tokens, previous=previous)
+        )
 
 
 class Model:

@@ -113,7 +113,9 @@ class ModelSummarizer:
 
 
 def _line(message: Message) -> str:
-    """A message as the model reads it, dated."""
+    """A message as the model reads it, dated; an earlier summary as it is."""
+    if message.role == "system":
+        return message.content
     when = f"[{day(message.timestamp)}] " if message.timestamp else ""
     return f"{when}{message.name or message.role}: {message.content}"
 

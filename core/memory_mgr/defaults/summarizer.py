@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from memory_mgr.policy.rendering import CUT
 from memory_mgr.policy.summary import SummaryConfig, summarise
-from memory_mgr.policy.summary_lines import Spoken, parse_summary
+from memory_mgr.policy.summary_lines import Spoken, SummaryLine, parse_summary
 from memory_mgr.protocols import TokenCounter
 from memory_mgr.types import Message
 
@@ -39,7 +39,7 @@ class ExtractiveSummarizer:
 
     def _beginning(self, messages: Sequence[Message], max_tokens: int) -> str:
         """Of a span in which nothing stands out, or whose every sentence is longer than the budget: how it begins."""
-        text = " ".join(f"{_speaker(m)}: {m.content.strip()}" for m in messages if m.content.strip())
+        text = " ".join(str(_line(message)) for message in messages if message.content.strip())
         if self._counter.count(text) <= max_tokens:
             return text
         low, high = 0, len(text)
@@ -60,5 +60,10 @@ def _spoken(message: Message, place: int) -> Spoken:
     )
 
 
-def _speaker(message: Message) -> str:
-    return message.name or message.role
+def _line(message: Message) -> SummaryLine:
+    return SummaryLine(text=message.content.strip(), speaker=_speaker(message))
+
+
+def _speaker(message: Message) -> str | None:
+    """Who said it; nobody says an earlier summary."""
+    return message.name or (None if message.role == "system" else message.role)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from memory_mgr.config import MemoryConfig
 from memory_mgr.engine import validation as check
-from memory_mgr.engine.messages import MESSAGE, as_message, as_new_memory, in_order, tokens_of
+from memory_mgr.engine.messages import as_message, as_new_memory
 from memory_mgr.engine.summarizing import Summaries
+from memory_mgr.engine.windows import ARCHIVE, WINDOW, archive_over, messages_in
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.errors import ConfigurationError, MemoryMgrError
-from memory_mgr.policy.eviction import Candidate, EvictionConfig, EvictionPlan, plan_eviction
+from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from memory_mgr.engine.manager import SyncMemoryManager
 
 log = logging.getLogger(__name__)
-WINDOW = MemoryType.SHORT_TERM
-ARCHIVE = MemoryType.LONG_TERM
 
 
 class SyncConversationContext:
@@ -115,25 +114,14 @@ class SyncConversationContext:
         return self._summaries.current()
 
     def _entries(self, repository: Repository, *tiers: MemoryType) -> list[MemoryEntry]:
-        own = Selection(tiers, self._runtime.now(), parse_filter({"source": self.conversation_id}), hidden=True)
-        entries = repository.read(lambda catalog: catalog.listed(own, limit=None))
-        return in_order([entry for entry in entries if entry.kind == MESSAGE])
+        return messages_in(self._runtime, repository, self.conversation_id, tiers)
 
     # --- leaving the window --------------------------------------------------------------------------------
 
     def evict(self) -> int:
         """Archive the turns that are over a limit of `short_term`, then summarise them; how many messages left."""
         with self._runtime.lease(self.memory.namespace) as repository:
-            with repository.lock:
-                entries = self._entries(repository, WINDOW)
-                leaving = plan_eviction(
-                    [_candidate(entry) for entry in entries],
-                    self._limits,
-                    self._runtime.now(),
-                )
-                gone = [entry for entry in entries if entry.id in leaving]
-                if gone:
-                    self._runtime.writer.move(repository, self._scored_again(entries, leaving), ARCHIVE)
+            gone = archive_over(self._runtime, repository, self.conversation_id, self._limits)
             if gone:
                 self._summaries.extend(repository)
             return len(gone)
@@ -153,10 +141,6 @@ class SyncConversationContext:
             if gone:
                 self._summaries.extend(repository)
             return [as_message(entry) for entry in gone]
-
-    def _scored_again(self, entries: Sequence[MemoryEntry], leaving: EvictionPlan) -> list[MemoryEntry]:
-        """Those that leave, with the importance they have in the light of what was said next."""
-        return [entry for entry in self._runtime.importance.once_answered(entries) if entry.id in leaving]
 
     # --- the whole conversation ----------------------------------------------------------------------------
 
@@ -191,17 +175,3 @@ class SyncConversationContext:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _candidate(entry: MemoryEntry) -> Candidate:
-    message = as_message(entry)
-    return Candidate(
-        id=entry.id,
-        role=message.role,
-        tokens=tokens_of(entry),
-        timestamp=entry.timestamp,
-        importance=entry.importance_score,
-        pinned=entry.pinned,
-        tool_calls=tuple(call.id for call in message.tool_calls),
-        tool_call_id=message.tool_call_id,
-    )

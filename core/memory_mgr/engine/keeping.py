@@ -30,7 +30,7 @@ class Keeping(Scope):
 
         Args:
             memory_type: The tier.
-            quota: Entries to keep at most; default: `config.long_term.quota` for long_term, else no quota.
+            quota: Entries to keep at most; default: the tier's in the config (long_term, episodic), else none.
             dry_run: Only say what would go, and why.
 
         Raises:
@@ -39,8 +39,8 @@ class Keeping(Scope):
         tier = check.checked_tier(memory_type)
         if quota is not None:
             check.checked_count(quota, "quota")
-        elif tier is MemoryType.LONG_TERM:
-            quota = self.config.long_term.quota
+        else:
+            quota = getattr(getattr(self.config, tier.value), "quota", None)
         self._open() if dry_run else self._writable()
         with self._lease() as repository:
             return self._upkeep.prune(repository, tier, quota, dry_run=dry_run)

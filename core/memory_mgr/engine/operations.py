@@ -30,11 +30,15 @@ class Change:
         entry: As it is.
         fields: New values of fields of `MemoryEntry`; `details` are merged into those that are there.
         why: Said to people.
+        kind: As in `Action`, "" if it is only the other side of another change.
+        other: As in `Action`.
     """
 
     entry: MemoryEntry
     fields: dict[str, Any]
     why: str
+    kind: str = ""
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,12 @@ class Operation:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def apply(self, repository: Repository, changes: Sequence[Change]) -> list[MemoryEntry]:
-        """Store the changes; the entries as they are then. The caller holds the repository's lock."""
-        changed = [self._changed(change) for change in changes]
+        """Store the changes; the entries as they are then. The caller holds the repository's lock.
+
+        An entry that was changed or deleted since it was read is left as it is.
+        """
+        current = {e.id: e.revision for e in repository.read(lambda c: c.by_ids([x.entry.id for x in changes]))}
+        changed = [self._changed(x) for x in changes if current.get(x.entry.id) == x.entry.revision]
         if changed:
             repository.rewrite(changed)
         return changed
@@ -93,11 +101,19 @@ def undo(repository: Repository, operation_id: str) -> int:
             last = _changes(entry)[-1]
             if last["op"] != operation_id:
                 raise InvalidInputError(f"entry {entry.id!r} was changed later by {last['op']!r}; undo that first")
-        repository.rewrite([_restored(entry) for entry in touched])
+        repository.rewrite([_restored(entry, operation_id) for entry in touched])
         return len(touched)
 
 
-def _restored(entry: MemoryEntry) -> MemoryEntry:
+def _restored(entry: MemoryEntry, operation_id: str) -> MemoryEntry:
+    """The entry before an operation that changed it last, be it several times."""
+    restored = entry
+    while (changes := _changes(restored)) and changes[-1]["op"] == operation_id:
+        restored = _one_change_back(restored)
+    return restored.with_changes(revision=entry.revision + 1)
+
+
+def _one_change_back(entry: MemoryEntry) -> MemoryEntry:
     *earlier, last = _changes(entry)
     before = dict(cast("dict[str, JSON]", last["before"]))
     details = {name: value for name, value in entry.details.items() if name != CHANGES}
@@ -107,7 +123,7 @@ def _restored(entry: MemoryEntry) -> MemoryEntry:
     if earlier:
         details[CHANGES] = earlier
     fields = {name: _typed(name, value) for name, value in before.items()}
-    return entry.with_changes(**fields, details=details, revision=entry.revision + 1)
+    return entry.with_changes(**fields, details=details)
 
 
 def _changes(entry: MemoryEntry) -> list[dict[str, Any]]:

@@ -16,12 +16,15 @@ from memory_mgr.defaults.adapters import (
     as_summarizer,
     as_token_counter,
 )
-from memory_mgr.defaults.asking import Model
+from memory_mgr.defaults.asking import BoundedSummarizer, Model
+from memory_mgr.defaults.judge import ModelJudge
+from memory_mgr.defaults.model_summarizer import ModelSummarizer
+from memory_mgr.defaults.summarizer import ExtractiveSummarizer
 from memory_mgr.engine.importance import Importance
 from memory_mgr.engine.shared import SharedStore
 from memory_mgr.engine.writing import Writer
 from memory_mgr.errors import ManagerClosedError
-from memory_mgr.protocols import TextKind, Vectors
+from memory_mgr.protocols import Summarizer, TextKind, Vectors
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import MemoryType, Namespace, NewMemory
@@ -42,9 +45,8 @@ class Runtime:
         self.importance = Importance(config, self.now)
         self.reranker = None if config.reranker is None else as_reranker(config.reranker)
         self.model = _model(config)
-        self.summarizer = as_summarizer(
-            config.summarizer, model=self.model, counter=self.counter, chunk_tokens=config.model.chunk_tokens
-        )
+        self.judge = ModelJudge(self.model) if self.model is not None and config.model.consolidates else None
+        self.summarizer = self._summarizer()
         self.space = EmbeddingSpace(self.embedder.name, self.embedder.dimensions)
         self._shared = SharedStore.acquire(config, self.space)
         self.store = self._shared.store
@@ -53,6 +55,16 @@ class Runtime:
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()
         self.closed = False
+
+    def _summarizer(self) -> Summarizer:
+        how = self.config.model
+        given = self.config.summarizer
+        if given is not None:
+            return BoundedSummarizer(as_summarizer(given), how.timeout_seconds)
+        extractive = ExtractiveSummarizer(self.counter)
+        if self.model is None:
+            return extractive
+        return ModelSummarizer(self.model, extractive, self.counter, chunk_tokens=how.chunk_tokens)
 
     def check_open(self) -> None:
         """Raise if the manager was closed.

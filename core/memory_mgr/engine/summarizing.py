@@ -1,7 +1,7 @@
 """Summaries of what has left a conversation's window, each with the messages it stands for.
 
 How far a conversation is summarised (its watermark) is the highest sequence that a summary covers, read from the
-summaries themselves: there is no second record of it that could disagree.
+summaries themselves. The catalog remembers it too, for when the summaries have expired.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from memory_mgr.errors import SummarizationError
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
-from memory_mgr.types import MemoryEntry, MemoryType, Namespace, NewMemory
+from memory_mgr.types import MemoryEntry, MemoryType, Message, Namespace, NewMemory
 
 log = logging.getLogger(__name__)
 SUMMARY = "summary"
@@ -40,6 +40,7 @@ class Summaries:
         self._runtime = runtime
         self._namespace = namespace
         self._conversation_id = conversation_id
+        self._mark = f"summarized_through/{conversation_id}"
 
     def current(self) -> list[MemoryEntry]:
         """Those that are not rolled up into others, oldest first."""
@@ -54,19 +55,27 @@ class Summaries:
             span = self._unsummarized(repository, include_window=include_window)
             if not span:
                 return None
-            summary = self._store(self._summarized(span), span, level=1)
+            summary = self._store(self._summarized(span), span, level=1, after=self.watermark(repository))
+            through = str(max(self.watermark(repository), _through(summary)))
+            repository.read(lambda catalog: catalog.set_meta(self._mark, through))
             self._roll_up(repository)
             return summary
 
     def watermark(self, repository: Repository) -> int:
-        """The highest sequence that is covered by a summary, 0 if there is none."""
-        return max((_through(summary) for summary in self._all(repository)), default=0)
+        """The highest sequence that is or was covered by a summary, 0 if there is none."""
+        remembered = int(repository.read(lambda catalog: catalog.meta(self._mark)) or 0)
+        return max((_through(summary) for summary in self._all(repository)), default=remembered)
 
     def _unsummarized(self, repository: Repository, *, include_window: bool) -> list[MemoryEntry]:
+        """What is above the watermark, and what stayed in the window while later messages left it."""
         done = self.watermark(repository)
         entries = self._read(repository, MemoryType.LONG_TERM)
         entries += self._read(repository, MemoryType.SHORT_TERM) if include_window else []
-        return in_order([e for e in entries if e.kind == MESSAGE and e.sequence > done])
+        messages = in_order([e for e in entries if e.kind == MESSAGE])
+        summaries = self._all(repository)
+        covered = {origin for summary in summaries for origin in summary.derived_from}
+        after = min(map(_after, summaries), default=done)  # before it, summaries have expired
+        return [e for e in messages if e.sequence > done or (e.sequence > after and e.id not in covered)]
 
     def _summarized(self, span: Sequence[MemoryEntry]) -> str:
         """A summary that is usable.
@@ -77,7 +86,7 @@ class Summaries:
         """
         limit = self._runtime.config.episodic.summary_tokens
         try:
-            text = self._runtime.summarizer.summarize([as_message(entry) for entry in span], max_tokens=limit)
+            text = self._runtime.summarizer.summarize([_told(entry) for entry in span], max_tokens=limit)
         except Exception as error:
             raise SummarizationError(f"the summarizer failed on {len(span)} messages: {error}") from error
         if not isinstance(text, str) or not text.strip():
@@ -87,7 +96,7 @@ class Summaries:
             raise SummarizationError(f"the summarizer returned {tokens} tokens, at most {limit} were asked for")
         return text
 
-    def _store(self, text: str, span: Sequence[MemoryEntry], level: int) -> MemoryEntry:
+    def _store(self, text: str, span: Sequence[MemoryEntry], *, level: int, after: int) -> MemoryEntry:
         first, last = span[0], span[-1]
         new = NewMemory(
             content=text,
@@ -99,6 +108,7 @@ class Summaries:
             derived_from=tuple(entry.id for entry in span),
             details={
                 "level": level,
+                "after": after,
                 "through": max(_through(entry) for entry in span),
                 "from": str(first.details.get("from") or first.timestamp.isoformat()),
                 "to": last.timestamp.isoformat(),
@@ -111,16 +121,25 @@ class Summaries:
 
     def _roll_up(self, repository: Repository) -> None:
         """Condense the oldest summaries of a level into one of the next; the old ones stay as its sources."""
+        self._finish_roll_up(repository)
         level = 1
         while True:
             same = [e for e in self._all(repository) if e.superseded_by is None and e.details.get("level") == level]
             if len(same) < 2 * ROLL_UP_AT:
                 return
             group = same[:ROLL_UP_AT]
-            above = self._store(self._summarized(group), group, level + 1)
+            above = self._store(self._summarized(group), group, level=level + 1, after=min(map(_after, group)))
             for entry in group:
                 self._runtime.writer.change(repository, entry.id, superseded_by=above.id)
             level += 1
+
+    def _finish_roll_up(self, repository: Repository) -> None:
+        """Hide the sources of a roll-up that a crash left in sight."""
+        summaries = self._all(repository)
+        above = {origin: summary.id for summary in summaries for origin in summary.derived_from}
+        for entry in summaries:
+            if entry.superseded_by is None and entry.id in above:
+                self._runtime.writer.change(repository, entry.id, superseded_by=above[entry.id])
 
     def _all(self, repository: Repository) -> list[MemoryEntry]:
         entries = self._read(repository, MemoryType.EPISODIC)
@@ -131,9 +150,21 @@ class Summaries:
         return repository.read(lambda catalog: catalog.listed(own, limit=None))
 
 
+def _told(entry: MemoryEntry) -> Message:
+    """A message as it was; an earlier summary as a text by nobody."""
+    if entry.kind == SUMMARY:
+        return Message(role="system", content=entry.content, id=entry.id, timestamp=entry.timestamp)
+    return as_message(entry)
+
+
 def _through(entry: MemoryEntry) -> int:
     """The last sequence an entry stands for: its own for a message, what it covers for a summary."""
     return int(cast("int", entry.details.get("through", entry.sequence)))
+
+
+def _after(summary: MemoryEntry) -> int:
+    """The watermark before a summary: all that comes later and was not covered has yet to be."""
+    return int(cast("int", summary.details.get("after", _through(summary))))
 
 
 def _summary_id(conversation_id: str, level: int, first: str, last: str) -> str:

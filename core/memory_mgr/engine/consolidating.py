@@ -1,0 +1,183 @@
+"""One run of consolidation.
+
+It looks at what is new since the last run, a slice at a time, and remembers in the catalog how far it came: a run
+that is cut short, by its time limit or by a crash, is gone on with by the next one, and doing a slice twice changes
+nothing. What a model adds has a mark of its own, so that what it could not answer is asked again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from memory_mgr.engine.advice import Advice
+from memory_mgr.engine.messages import MESSAGE
+from memory_mgr.engine.operations import Change, Operation
+from memory_mgr.engine.plans import Entries, actions, linked, merged, once_each, record, statement, superseded, told_in
+from memory_mgr.engine.runtime import Runtime
+from memory_mgr.engine.summarizing import SUMMARY, Summaries
+from memory_mgr.engine.windows import archive_over
+from memory_mgr.errors import MemoryMgrError
+from memory_mgr.policy.dedupe import plan_merges
+from memory_mgr.policy.eviction import EvictionConfig
+from memory_mgr.policy.supersession import plan_supersessions
+from memory_mgr.protocols import Vectors
+from memory_mgr.stores.repository import Repository
+from memory_mgr.stores.selection import Selection
+from memory_mgr.types import Action, MemoryEntry, MemoryType, Namespace, UpkeepReport
+
+log = logging.getLogger(__name__)
+Progress = Callable[[int, int], None]
+"""Called with (entries looked at, entries in all)."""
+
+TIER = MemoryType.LONG_TERM
+WATERMARK = "consolidated_through"
+"""The catalog remembers up to which sequence was consolidated; if it is lost, all is looked at again."""
+ADVISED = "advised_through"
+"""The same for what the model was asked about."""
+_SLICE = 200
+"""New entries looked at together; between slices the time limit is looked at and the watermark moved."""
+
+
+class Consolidation:
+    """One run.
+
+    Args:
+        runtime: The shared pieces.
+        namespace: Whose.
+        repository: The namespace, open.
+        dry_run: Change nothing.
+        max_seconds: Stop after about this time; None = when done.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        namespace: Namespace,
+        repository: Repository,
+        *,
+        dry_run: bool,
+        max_seconds: float | None,
+    ) -> None:
+        self._runtime = runtime
+        self._namespace = namespace
+        self._repository = repository
+        self._dry_run = dry_run
+        self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        self._operation = Operation("consolidate", runtime.now())
+        self._actions: list[Action] = []
+        self._errors: list[str] = []
+        self._complete = True
+
+    def report(self, progress: Progress | None, *, deleted: int) -> UpkeepReport:
+        """Do it, and say what was done."""
+        if not self._dry_run:
+            self._summarize_rest()
+        self._look_through(WATERMARK, self._consolidated, progress)
+        if self._runtime.judge is not None:
+            advice = Advice(self._runtime.judge, self._runtime.config.model.batch, self._repository)
+            self._look_through(ADVISED, advice.changes, None)
+        return UpkeepReport(
+            self._operation.id if self._actions else None,
+            tuple(self._actions),
+            deleted,
+            self._dry_run,
+            complete=self._complete,
+            errors=tuple(self._errors),
+        )
+
+    def _over(self) -> bool:
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self._complete = False
+        return not self._complete
+
+    # --- what is new, slice by slice -----------------------------------------------------------------------
+
+    def _look_through(
+        self, mark: str, look: Callable[[Entries, set[str]], Sequence[Change]], progress: Progress | None
+    ) -> None:
+        """Make the changes that `look` finds for every slice of what is above the mark."""
+        for new, done, total in self._slices(mark):
+            if self._over():
+                return
+            try:
+                self._apply(look(self._current(), new))
+            except MemoryMgrError as error:
+                # The mark stays where it is, so that this slice is looked at again next time.
+                log.warning("consolidating %s: %s", "/".join(self._namespace), error)
+                self._errors.append(str(error))
+                return
+            if progress is not None:
+                progress(done, total)
+
+    def _slices(self, mark: str) -> Iterator[tuple[set[str], int, int]]:
+        """Ids of what is new, with how many are done then and how many there are; the mark follows."""
+        since = int(self._repository.read(lambda catalog: catalog.meta(mark)) or 0)
+        entries = sorted((e for e in self._current().values() if e.sequence > since), key=lambda e: e.sequence)
+        size = max(1, len(entries)) if self._dry_run else _SLICE
+        for start in range(0, len(entries), size):
+            part = entries[start : start + size]
+            yield {entry.id for entry in part}, start + len(part), len(entries)
+            if not self._dry_run:
+                through = str(part[-1].sequence)
+                self._repository.read(lambda catalog, value=through: catalog.set_meta(mark, value))  # type: ignore[misc]
+
+    def _current(self) -> dict[str, MemoryEntry]:
+        own = Selection((TIER,), self._operation.at)
+        return {e.id: e for e in self._repository.read(lambda catalog: catalog.listed(own, limit=None))}
+
+    def _apply(self, changes: Sequence[Change]) -> None:
+        if not self._dry_run:
+            with self._repository.lock:
+                self._operation.apply(self._repository, once_each(changes))
+        self._actions += actions(changes)
+
+    # --- without a model -----------------------------------------------------------------------------------
+
+    def _consolidated(self, entries: Entries, new: set[str]) -> list[Change]:
+        changes = list(self._merges(entries, new))
+        gone = {change.entry.id for change in changes if change.kind == "merge"}
+        left = [statement(entry) for entry in entries.values() if entry.id not in gone]
+        plans = plan_supersessions(left, self._runtime.config.supersession, changed=new)
+        changes += [change for p in plans if not linked(p, entries) for change in superseded(p, entries)]
+        facts = [e for e in entries.values() if e.id in new and e.kind != MESSAGE and e.id not in gone]
+        return [*changes, *told_in(facts, self._summaries() if facts else [])]
+
+    def _merges(self, entries: Entries, new: set[str]) -> Iterator[Change]:
+        """Duplicates among what was told us; messages are a record of what was said and stay as they are."""
+        facts = [e for e in entries.values() if e.kind != MESSAGE and e.found_by != ()]
+        if any(entry.id in new for entry in facts):
+            records = [record(entry) for entry in facts]
+            for merge in plan_merges(records, self._vectors(facts), self._runtime.config.dedupe, changed=new):
+                yield from merged(merge, entries)
+
+    def _vectors(self, entries: Sequence[MemoryEntry]) -> Vectors:
+        found: Vectors = self._repository.read(lambda catalog: catalog.vectors([entry.id for entry in entries]))
+        return np.asarray(found, np.float32)
+
+    def _summaries(self) -> list[MemoryEntry]:
+        """Those made of messages, not of other summaries."""
+        own = Selection((MemoryType.EPISODIC,), self._operation.at, hidden=True)
+        entries = self._repository.read(lambda catalog: catalog.listed(own, limit=None))
+        return [entry for entry in entries if entry.kind == SUMMARY and entry.details.get("level") == 1]
+
+    # --- conversations -------------------------------------------------------------------------------------
+
+    def _summarize_rest(self) -> None:
+        """Let turns leave that are too old for their windows, and make summaries that a failure left out."""
+        idle = EvictionConfig(
+            max_messages=None, max_tokens=None, max_age_seconds=self._runtime.config.short_term.max_age_seconds
+        )
+        for conversation in self._repository.read(lambda catalog: catalog.conversations()):
+            if self._over():
+                return
+            try:
+                if idle.max_age_seconds is not None:
+                    archive_over(self._runtime, self._repository, conversation, idle)
+                Summaries(self._runtime, self._namespace, conversation).extend(self._repository)
+            except MemoryMgrError as error:
+                log.warning("conversation %r is not summarised: %s", conversation, error)
+                self._errors.append(f"{conversation}: {error}")
