@@ -53,7 +53,7 @@ class Advice:
     def _importance(self, asked: Sequence[MemoryEntry]) -> Iterator[Change]:
         unscored = [entry for entry in asked if not entry.details.get(GIVEN)]
         for group in _batches(unscored, self._batch):
-            for place, score in self._judge.importance([e.searchable_text for e in group]).items():
+            for place, score in self._judge.importance([_said(entry) for entry in group]).items():
                 entry = group[place]
                 fields = {"importance_score": score, "details": {"scored_by": "model"}}
                 yield Change(entry, fields, f"importance {entry.importance_score:.2f} to {score:.2f}", "score")
@@ -63,7 +63,7 @@ class Advice:
         pairs = [(entry, older) for entry in worth if (older := self._earlier(entry, entries))]
         hidden: set[str] = set()
         for group in _batches(pairs, self._batch):
-            shown = [(new.searchable_text, [old.searchable_text for old in olds]) for new, olds in group]
+            shown = [(_said(new), [_said(old) for old in olds]) for new, olds in group]
             for verdict in self._judge.outdated(shown):
                 new, olds = group[verdict.new]
                 old = olds[verdict.old]
@@ -89,6 +89,10 @@ class Advice:
             and (old.timestamp, old.sequence) < (entry.timestamp, entry.sequence)
             and old.details.get("updated_by") != entry.id
         ][:_NEAR]
+
+
+def _said(entry: MemoryEntry) -> str:
+    return f"{entry.speaker}: {entry.content}" if entry.speaker else entry.content
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -25,6 +25,7 @@ from memory_mgr.policy.dedupe import plan_merges
 from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.policy.supersession import plan_supersessions
 from memory_mgr.protocols import Vectors
+from memory_mgr.stores import marks
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
 from memory_mgr.types import Action, MemoryEntry, MemoryType, Namespace, UpkeepReport
@@ -71,6 +72,7 @@ class Consolidation:
         self._actions: list[Action] = []
         self._errors: list[str] = []
         self._complete = True
+        self._changed = repository.read(marks.changed)
 
     def report(self, progress: Progress | None, *, deleted: int) -> UpkeepReport:
         """Do it, and say what was done."""
@@ -80,6 +82,8 @@ class Consolidation:
         if self._runtime.judge is not None:
             advice = Advice(self._runtime.judge, self._runtime.config.model.batch, self._repository)
             self._look_through(ADVISED, advice.changes, None)
+        if self._complete and not self._errors and not self._dry_run:
+            self._repository.read(lambda catalog: marks.forget_changed(catalog, self._changed))
         return UpkeepReport(
             self._operation.id if self._actions else None,
             tuple(self._actions),
@@ -115,15 +119,22 @@ class Consolidation:
 
     def _slices(self, mark: str) -> Iterator[tuple[set[str], int, int]]:
         """Ids of what is new, with how many are done then and how many there are; the mark follows."""
-        since = int(self._repository.read(lambda catalog: catalog.meta(mark)) or 0)
-        entries = sorted((e for e in self._current().values() if e.sequence > since), key=lambda e: e.sequence)
-        size = max(1, len(entries)) if self._dry_run else _SLICE
-        for start in range(0, len(entries), size):
-            part = entries[start : start + size]
-            yield {entry.id for entry in part}, start + len(part), len(entries)
+        since = self._repository.read(lambda catalog: marks.through(catalog, mark))
+        entries = self._current()
+        again = self._changed & {i for i, entry in entries.items() if entry.sequence <= since}
+        fresh = sorted((e for e in entries.values() if e.sequence > since), key=lambda e: e.sequence)
+        total = len(again) + len(fresh)
+        if again:
+            yield again, len(again), total
+        size = max(1, len(fresh)) if self._dry_run else _SLICE
+        for start in range(0, len(fresh), size):
+            part = fresh[start : start + size]
+            yield {entry.id for entry in part}, len(again) + start + len(part), total
             if not self._dry_run:
-                through = str(part[-1].sequence)
-                self._repository.read(lambda catalog, value=through: catalog.set_meta(mark, value))  # type: ignore[misc]
+                self._move(mark, part[-1].sequence)
+
+    def _move(self, mark: str, sequence: int) -> None:
+        self._repository.read(lambda catalog: marks.move(catalog, mark, sequence))
 
     def _current(self) -> dict[str, MemoryEntry]:
         own = Selection((TIER,), self._operation.at)
@@ -181,3 +192,10 @@ class Consolidation:
             except MemoryMgrError as error:
                 log.warning("conversation %r is not summarised: %s", conversation, error)
                 self._errors.append(f"{conversation}: {error}")
+
+
+def look_again(repository: Repository, sequence: int) -> None:
+    """Entries from this sequence on are new, whatever was looked at before."""
+    for mark in (WATERMARK, ADVISED):
+        if sequence <= repository.read(lambda catalog, mark=mark: marks.through(catalog, mark)):  # type: ignore[misc]
+            repository.read(lambda catalog, mark=mark: marks.move(catalog, mark, sequence - 1))  # type: ignore[misc]

@@ -16,9 +16,9 @@ from typing import IO, Literal, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.engine.consolidating import look_again
 from memory_mgr.engine.import_lines import Imported, read_line
 from memory_mgr.engine.runtime import Runtime
-from memory_mgr.engine.upkeep import look_again
 from memory_mgr.errors import ImportFileError, InvalidInputError
 from memory_mgr.stores.codec import encode_entry
 from memory_mgr.stores.passages import document_vectors, with_passages

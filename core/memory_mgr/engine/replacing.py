@@ -8,6 +8,7 @@ from datetime import timedelta
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.engine.writing import draft
 from memory_mgr.errors import InvalidInputError
+from memory_mgr.stores.marks import note_changed
 from memory_mgr.stores.passages import document_vectors, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import MemoryEntry, MemoryType, NewMemory
@@ -45,8 +46,10 @@ def put(
             )
         sequences = iter(repository.next_sequences(len(drafts) - len(known)))
         settled = [part for parts in split for part in _in_place(parts, known, sequences)]
+        reworded = [e.id for e in drafts if e.id in known and known[e.id].content != e.content]
         old = repository.read(lambda catalog: catalog.passages(list(known)))
         repository.add(settled, vectors)
+        repository.read(lambda catalog: note_changed(catalog, reworded))
         kept = {part.id for part in settled}
         gone = [passage for passage in old if passage.id not in kept]
         if gone:

@@ -17,6 +17,7 @@ from memory_mgr.engine.coalescing import Coalescer
 from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
+from memory_mgr.stores.marks import note_changed
 from memory_mgr.stores.passages import document_vectors, has_passages, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import JSON, PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
@@ -154,6 +155,7 @@ def _rewritten(
     parts = [part.with_changes(revision=revision, sequence=current.sequence) for part in parts]
     old = repository.read(lambda catalog: catalog.passages([current.id])) if has_passages(current) else []
     repository.add(parts, vectors)
+    repository.read(lambda catalog: note_changed(catalog, [current.id]))
     kept = {part.id for part in parts}
     gone = [passage for passage in old if passage.id not in kept]
     if gone:

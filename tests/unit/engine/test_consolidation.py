@@ -190,3 +190,13 @@ def test_two_runs_at_once_do_no_harm(memory: SyncMemoryManager) -> None:
         )
     assert seen
     assert len(memory.list_memories("long_term")) == 1
+
+
+def test_an_entry_whose_text_changed_is_looked_at_again(memory: SyncMemoryManager) -> None:
+    """Wherever it stands; once."""
+    first = memory.add_memory("Tea at four.", timestamp=_day(0))
+    memory.add_memory("Tea at five.", timestamp=_day(0))
+    assert memory.consolidate().actions == ()
+    memory.update_memory(first.id, content="tea at five")
+    assert [a.kind for a in memory.consolidate().actions] == ["merge"]
+    assert memory.consolidate().actions == ()
