@@ -9,13 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_memory_mgr.memory import TieredMemory
+    from langchain_memory_mgr.middleware import TieredMemoryMiddleware
     from langchain_memory_mgr.retriever import TieredMemoryRetriever
 
 __all__ = [
+    "TieredMemory",
+    "TieredMemoryMiddleware",
     "TieredMemoryRetriever",
 ]
 
 _HOMES = {
+    "TieredMemory": ("memory", "langchain-classic"),
+    "TieredMemoryMiddleware": ("middleware", "langchain-agents"),
     "TieredMemoryRetriever": ("retriever", "langchain"),
 }
 """Where each public name lives, and the extra that it needs."""

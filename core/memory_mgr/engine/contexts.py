@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from memory_mgr.engine.messages import MESSAGE, as_message, in_order
+from memory_mgr.engine.messages import MESSAGE, as_message, entry_id, in_order
 from memory_mgr.engine.recall import Recaller
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.policy.packing import Piece, Section, pack
@@ -55,6 +55,8 @@ class ContextBuilder:
         if sent is not None and not include_recent:
             recent = [e for e in recent if e.details.get("message_id") in sent]
         aside = {e.id for e in (*recent, *summaries)}
+        if conversation_id is not None:  # sent ones may be archived already
+            aside |= {entry_id(conversation_id, message_id) for message_id in sent or ()}
         summaries += [hit for hit in hits if hit.memory_type is MemoryType.EPISODIC and hit.id not in aside]
         recalled = [hit for hit in hits if hit.memory_type is not MemoryType.EPISODIC and hit.id not in aside]
         task = [e for e in own if e.memory_type is MemoryType.WORKING]

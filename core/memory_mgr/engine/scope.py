@@ -13,6 +13,7 @@ from memory_mgr.engine.recall import Recaller
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.engine.upkeep import Upkeep
 from memory_mgr.errors import UsageError
+from memory_mgr.protocols import TokenCounter
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -32,6 +33,11 @@ class Scope:
         self._recaller = Recaller(runtime)
         self._contexts = ContextBuilder(runtime, self._recaller)
         self._upkeep = Upkeep(runtime, namespace)
+
+    @property
+    def counter(self) -> TokenCounter:
+        """What budgets are counted with."""
+        return self._runtime.counter
 
     def flush(self) -> None:
         """Write what was only noted so far (access counts); memories are stored before add returns."""
