@@ -11,7 +11,9 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 from llamaindex_memory_mgr.messages import copied, role_of
 from memory_mgr.policy.rendering import OPENING, without_blocks
 
-InsertMethod = Literal["system", "user"]
+InsertMethod = Literal["auto", "system", "user"]
+"""Where recalled text goes: into the system message, the last user message, or ("auto") the message it is about if
+the history holds that, else the system message. ReActAgent and CodeActAgent drop a memory's system message."""
 _TEMPLATE_WORDS = re.compile(r"\{\s*(query_str|context_str)\s*\}")
 """Names that chat engines fill in in every message that passes through their templates, remembered ones too."""
 

@@ -19,7 +19,7 @@ from llamaindex_memory_mgr.counting import MessageCounter, Tokenizer, resolve_to
 from llamaindex_memory_mgr.failures import OnError, log
 from llamaindex_memory_mgr.history import History
 from llamaindex_memory_mgr.insertion import InsertMethod, inserted, without_recalled
-from llamaindex_memory_mgr.messages import as_chat_message, as_message, copied, text_of
+from llamaindex_memory_mgr.messages import as_chat_message, as_message, calls_of, copied, role_of, text_of
 from llamaindex_memory_mgr.recall import Question, Recall
 from llamaindex_memory_mgr.trimming import Item, fitted
 from memory_mgr import InvalidInputError, MemoryConfig, MemoryManager, Message, SyncMemoryManager
@@ -48,7 +48,7 @@ class _Request:
 class TieredMemory(BaseMemory):
     """Remembers a conversation inside a token limit, and what was said in others.
 
-    `get` returns the newest whole turns and, in one system message before them (or in the last user message), what
+    `get` returns the newest whole turns and, in the user message it is about or in one system message before them, what
     the memory recalls for the last thing the user said. Works in chat engines, agents and workflows, sync and async.
     All methods may be called from any thread and any event loop.
 
@@ -68,7 +68,11 @@ class TieredMemory(BaseMemory):
     token_limit: int = Field(default=DEFAULT_TOKEN_LIMIT, ge=1, description="Tokens of what get() returns.")
     memory_tokens: int | None = Field(default=None, ge=0, description="Tokens of recalled text; default: 30 %.")
     reserve_tokens: int = Field(default=0, ge=0, description="Tokens to leave free, e.g. for a context engine's nodes.")
-    insert_method: InsertMethod = Field(default="system", description="Where recalled text is put.")
+    insert_method: InsertMethod = Field(
+        default="auto",
+        description="Where recalled text is put: 'system', the first message; 'user', the last user message; 'auto', "
+        "the user message it is about if that is in the history (agents, SimpleChatEngine), else the first message.",
+    )
     on_error: OnError = Field(default="warn", description="Go on when the memory fails, or raise.")
     media_tokens: dict[str, int] = Field(default_factory=dict, description="Tokens of an image, audio, video, document")
     tokenizer_fn: Tokenizer | None = Field(default=None, exclude=True, description="Text to tokens.")
@@ -158,7 +162,9 @@ class TieredMemory(BaseMemory):
         items = self._items()
         users = [item for item in items if item.message.role == "user"]
         query = request.input or (text_of(users[-1].message) if users else "")
-        budget = self.token_limit - request.initial_tokens - request.reserve - self._unsent(request.input, users)
+        stored = _is_stored(request.input, items, users)
+        unsent = 0 if stored else self._counter.text(request.input)
+        budget = self.token_limit - request.initial_tokens - request.reserve - unsent
         sent = fitted(items, budget - self._memory_budget, self._counter, newest=budget)
         question = Question(
             query, [item.id for item in sent], users[-1].id if users else None, request.tiers, request.filters
@@ -169,7 +175,10 @@ class TieredMemory(BaseMemory):
             sent = fitted(items, budget, self._counter)
         if sum(item.tokens for item in sent) > budget:
             log.warning("the newest turn alone is over the token limit of %d; sending it all the same", budget)
-        return inserted([item.message for item in sent], recalled, self.insert_method)
+        method = self.insert_method
+        if method == "auto":
+            method = "user" if stored else "system"
+        return inserted([item.message for item in sent], recalled, method)
 
     async def aget(self, input: str | None = None, **kwargs: Any) -> list[ChatMessage]:
         """As `get`."""
@@ -307,11 +316,17 @@ class TieredMemory(BaseMemory):
         messages = [(message, as_chat_message(message)) for message in self._history.window()]
         return [Item(str(stored.id), message, self._counter.message(message)) for stored, message in messages]
 
-    def _unsent(self, given: str, users: Sequence[Item]) -> int:
-        """Tokens of an input that is not in the history yet: the caller will add it."""
-        if users and text_of(users[-1].message) == given:
-            return 0
-        return self._counter.text(given)
+
+def _is_stored(asked: str, items: Sequence[Item], users: Sequence[Item]) -> bool:
+    """Whether what is asked is the last user message; if not, the caller will add it to the prompt.
+
+    The same words asked again after an answer are another message.
+    """
+    if not users or not asked:
+        return bool(users)
+    last = items[-1].message
+    answered = role_of(last) == "assistant" and not any(calls_of(last))
+    return not answered and asked == text_of(users[-1].message)
 
 
 def _stored(messages: Sequence[ChatMessage]) -> list[Message]:

@@ -15,6 +15,7 @@ from llama_index.core.memory.types import BaseMemory as DefinedBaseMemory
 
 from llamaindex_memory_mgr import TieredMemory
 from llamaindex_memory_mgr.counting import MessageCounter
+from llamaindex_memory_mgr.insertion import InsertMethod
 from memory_mgr import ConfigurationError, InvalidInputError, MemoryConfig, MemoryManager, SyncMemoryManager
 from memory_mgr.testing import FakeEmbedder
 
@@ -144,9 +145,9 @@ def test_recalled_text_handed_back_is_not_stored(chat: TieredMemory, store: Sync
 
 
 def test_recall_goes_into_one_system_message_at_the_front(store: SyncMemoryManager) -> None:
-    """However many there are already; or into the user's message, with no system message at all."""
+    """However many there are already."""
     store.add_memory("The dog is called Rex.")
-    memory = TieredMemory.from_defaults(memory=store, conversation_id="s")
+    memory = TieredMemory.from_defaults(memory=store, conversation_id="s", insert_method="system")
     system = ChatMessage(role="system", content="Be brief.")
     memory.put_messages([system, user("hi"), assistant("hello"), system, user("What is the dog called?")])
     got = memory.get()
@@ -154,12 +155,31 @@ def test_recall_goes_into_one_system_message_at_the_front(store: SyncMemoryManag
     assert got[0].role == "system"
     assert "Rex" in str(got[0].content)
     assert str(got[0].content).startswith("Be brief.")
-    other = TieredMemory.from_defaults(memory=store, conversation_id="u", insert_method="user")
-    other.put(user("What is the dog called?"))
-    (message,) = other.get()
-    assert message.role == "user"
-    assert str(message.content).endswith("What is the dog called?")
-    assert "Rex" in str(message.content)
+
+
+@pytest.mark.parametrize("method", ["auto", "user"])
+def test_recall_goes_with_the_question(store: SyncMemoryManager, method: InsertMethod) -> None:
+    """Into the user's message if it is in the history; ReActAgent and CodeActAgent drop a system message."""
+    store.add_memory("The dog is called Rex.")
+    memory = TieredMemory.from_defaults(memory=store, conversation_id="u", insert_method=method)
+    memory.put(user("What is the dog called?"))
+    for given in (None, "What is the dog called?"):
+        (message,) = memory.get(given)
+        assert message.role == "user"
+        assert str(message.content).endswith("What is the dog called?")
+        assert "Rex" in str(message.content)
+
+
+def test_recall_for_a_question_that_is_not_stored_yet_goes_to_the_front(store: SyncMemoryManager) -> None:
+    """As context engines ask: not into an older user message, though it may have said the same."""
+    store.add_memory("The dog is called Rex.")
+    memory = TieredMemory.from_defaults(memory=store, conversation_id="n")
+    memory.put_messages([user("What is the dog called?"), assistant("Rex.")])
+    for asked in ("And how is the dog called again?", "What is the dog called?"):
+        system, *said = memory.get(asked)
+        assert system.role == "system"
+        assert "Rex" in str(system.content)
+        assert said == memory.get_all()
 
 
 def test_filters_and_tiers_can_be_given_per_call(store: SyncMemoryManager) -> None:
