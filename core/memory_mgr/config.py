@@ -66,6 +66,14 @@ class ModelConfig(Settings):
     )
 
 
+class AutoConsolidateConfig(Settings):
+    """When `consolidate` runs by itself, in the background; with both None it does not."""
+
+    after_adds: int | None = Field(None, ge=1, description="Memories and messages added to a namespace since the last.")
+    after_seconds: float | None = Field(None, gt=0, description="Time since the first of them.")
+    max_seconds: float = Field(10, gt=0, description="Longest run at a time; what is left is gone on with.")
+
+
 class MemoryConfig(Settings):
     """Where memory is kept, whose it is, and how it behaves.
 
@@ -99,6 +107,7 @@ class MemoryConfig(Settings):
     retention: RetentionConfig = Field(default_factory=RetentionConfig)
     dedupe: DedupeConfig = Field(default_factory=DedupeConfig)
     supersession: SupersessionConfig = Field(default_factory=SupersessionConfig)
+    auto_consolidate: AutoConsolidateConfig = Field(default_factory=AutoConsolidateConfig)
     model: ModelConfig = Field(default_factory=ModelConfig, description="How `llm` is asked.")
     grace_days: float = Field(
         30, ge=0, description="Days for which what expired or was pruned is hidden and can be brought back."

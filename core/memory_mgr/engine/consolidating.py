@@ -52,6 +52,7 @@ class Consolidation:
         repository: The namespace, open.
         dry_run: Change nothing.
         max_seconds: Stop after about this time; None = when done.
+        stopped: Asked between slices; True = stop.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class Consolidation:
         *,
         dry_run: bool,
         max_seconds: float | None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._runtime = runtime
         self._namespace = namespace
         self._repository = repository
         self._dry_run = dry_run
         self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
+        self._stopped = stopped
         self._operation = Operation("consolidate", runtime.now())
         self._actions: list[Action] = []
         self._errors: list[str] = []
@@ -94,7 +97,7 @@ class Consolidation:
         )
 
     def _over(self) -> bool:
-        if self._deadline is not None and time.monotonic() > self._deadline:
+        if self._stopped() or (self._deadline is not None and time.monotonic() > self._deadline):
             self._complete = False
         return not self._complete
 

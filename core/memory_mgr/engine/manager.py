@@ -11,6 +11,7 @@ from memory_mgr.engine.conversation import SyncConversationContext
 from memory_mgr.engine.keeping import Keeping
 from memory_mgr.engine.reading import Reading
 from memory_mgr.engine.runtime import Runtime
+from memory_mgr.engine.upkeep import in_background
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.policy.eviction import EvictionConfig
 
@@ -31,7 +32,10 @@ class SyncMemoryManager(Changing, Reading, Keeping):
         if config is not None and not isinstance(config, MemoryConfig):
             raise ConfigurationError(f"expected a MemoryConfig, not {check.shown(config)}; or pass path=...")
         self.config = MemoryConfig(**settings) if config is None else config.replaced(**settings)
-        self._bind(Runtime(self.config), check.checked_namespace(self.config.namespace), owner=True)
+        namespace = check.checked_namespace(self.config.namespace)
+        runtime = Runtime(self.config)
+        runtime.background = in_background(runtime)
+        self._bind(runtime, namespace, owner=True)
 
     def scoped(self, *labels: str | int) -> SyncMemoryManager:
         """A manager for the namespace below this one that `labels` name; it shares the store and is not closed.

@@ -21,6 +21,7 @@ from memory_mgr.defaults.judge import ModelJudge
 from memory_mgr.defaults.model_summarizer import ModelSummarizer
 from memory_mgr.defaults.summarizer import ExtractiveSummarizer
 from memory_mgr.engine.importance import Importance
+from memory_mgr.engine.scheduling import Scheduler
 from memory_mgr.engine.shared import SharedStore
 from memory_mgr.engine.writing import Writer
 from memory_mgr.errors import ManagerClosedError
@@ -51,7 +52,8 @@ class Runtime:
         self._shared = SharedStore.acquire(config, self.space)
         self.store = self._shared.store
         self.pool = self._shared.pool
-        self.writer = Writer(self.pool, self.embed, self._scores, self.now, config.write_batch)
+        self.writer = Writer(self.pool, self.embed, self._scores, self.now, config.write_batch, self._stored)
+        self.background: Scheduler | None = None
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()
         self.closed = False
@@ -100,6 +102,10 @@ class Runtime:
         with self.pool.lease(namespace) as repository:
             return self.importance.of_new(news, tier, repository)
 
+    def _stored(self, namespace: Namespace, count: int) -> None:
+        if self.background is not None:
+            self.background.added(namespace, count)
+
     @contextmanager
     def lease(self, namespace: Namespace) -> Iterator[Repository]:
         """The open namespace, while it is used.
@@ -117,7 +123,9 @@ class Runtime:
             repository.flush()
 
     def close(self) -> None:
-        """Let go of the store; twice does no harm."""
+        """End what runs in the background, then let go of the store; twice does no harm."""
+        if self.background is not None:
+            self.background.close()
         if not self.closed:
             self.closed = True
             self._shared.release()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from memory_mgr.engine.consolidating import Consolidation, Progress
 from memory_mgr.engine.operations import Change, Operation
 from memory_mgr.engine.plans import actions, retainable
 from memory_mgr.engine.runtime import Runtime
+from memory_mgr.engine.scheduling import Scheduler
 from memory_mgr.policy.retention import plan_pruning
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -57,13 +59,33 @@ class Upkeep:
         return len(gone)
 
     def consolidate(
-        self, repository: Repository, *, dry_run: bool, max_seconds: float | None, progress: Progress | None = None
+        self,
+        repository: Repository,
+        *,
+        dry_run: bool = False,
+        max_seconds: float | None = None,
+        progress: Progress | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> UpkeepReport:
         """Merge duplicates, supersede what is out of date, link, and summarise what was not, since the last time."""
         with repository.lock:
             deleted = self._sweep(repository, self._runtime.now(), dry_run=dry_run)
-        run = Consolidation(self._runtime, self._namespace, repository, dry_run=dry_run, max_seconds=max_seconds)
+        run = Consolidation(
+            self._runtime, self._namespace, repository, dry_run=dry_run, max_seconds=max_seconds, stopped=stopped
+        )
         return run.report(progress, deleted=deleted)
+
+
+def in_background(runtime: Runtime) -> Scheduler:
+    """The consolidation of the namespaces of a runtime, when and for how long its settings say."""
+    auto = runtime.config.auto_consolidate
+
+    def work(namespace: Namespace, stopped: Callable[[], bool]) -> bool:
+        with runtime.lease(namespace) as repository:
+            report = Upkeep(runtime, namespace).consolidate(repository, max_seconds=auto.max_seconds, stopped=stopped)
+        return report.complete or stopped()
+
+    return Scheduler(work, after_adds=auto.after_adds, after_seconds=auto.after_seconds)
 
 
 def _unexpired(repository: Repository, tier: MemoryType, now: datetime) -> list[MemoryEntry]:

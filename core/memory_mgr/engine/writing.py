@@ -48,15 +48,23 @@ class Writer:
         score: Importance of new memories that come without one.
         now: Tells the time, in UTC.
         batch: Entries written together at most.
+        stored: Told how many entries were stored in a namespace.
     """
 
     def __init__(
-        self, pool: RepositoryPool, embed: Embed, score: Score, now: Callable[[], datetime], batch: int
+        self,
+        pool: RepositoryPool,
+        embed: Embed,
+        score: Score,
+        now: Callable[[], datetime],
+        batch: int,
+        stored: Callable[[Namespace, int], None] = lambda namespace, count: None,
     ) -> None:
         self._pool = pool
         self._embed = embed
         self._score = score
         self._now = now
+        self._stored = stored
         self._additions: Coalescer[_Addition, list[MemoryEntry]] = Coalescer(
             self._add_together, lambda addition: len(addition.entries), batch
         )
@@ -83,7 +91,10 @@ class Writer:
         if not drafts:
             return []
         stored = self._additions.submit(_Addition(namespace, [e for draft in drafts for e in with_passages(draft)]))
-        return [entry for entry in stored if entry.kind != PASSAGE]
+        whole = [entry for entry in stored if entry.kind != PASSAGE]
+        if whole[0].kind in _SCORED:  # what is made of other entries, such as a summary, makes nothing due
+            self._stored(namespace, len(whole))
+        return whole
 
     def _add_together(self, additions: list[_Addition]) -> Sequence[list[MemoryEntry] | BaseException]:
         entries = [entry for addition in additions for entry in addition.entries]
