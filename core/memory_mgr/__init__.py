@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         SyncInAsyncError,
         UsageError,
     )
+    from memory_mgr.events import Event
     from memory_mgr.manager import MemoryManager
     from memory_mgr.protocols import (
         LLM,
@@ -78,6 +79,7 @@ __all__ = [
     "EmbeddingError",
     "EmbeddingMismatchError",
     "EpisodicConfig",
+    "Event",
     "ExtensionError",
     "ImportFileError",
     "ImportReport",
@@ -128,6 +130,7 @@ _HOMES = {
     "EmbeddingError": "memory_mgr.errors",
     "EmbeddingMismatchError": "memory_mgr.errors",
     "EpisodicConfig": "memory_mgr.config",
+    "Event": "memory_mgr.events",
     "ExtensionError": "memory_mgr.errors",
     "ImportFileError": "memory_mgr.errors",
     "ImportReport": "memory_mgr.types",

@@ -124,6 +124,7 @@ class MemoryConfig(Settings):
     )
     clock: Any = Field(None, exclude=True, repr=False, description="See `protocols.Clock`.")
     redactor: Any = Field(None, exclude=True, repr=False, description="See `protocols.Redactor`.")
+    on_event: Any = Field(None, exclude=True, repr=False, description="Told of each call, see `events.Event`.")
 
     @field_validator("namespace", mode="before")
     @classmethod

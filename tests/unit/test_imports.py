@@ -12,7 +12,19 @@ import memory_mgr
 
 ROOT = Path(memory_mgr.__file__).parent
 HEAVY = ("chromadb", "onnxruntime", "langchain_core", "langchain", "llama_index", "tiktoken", "rich", "typer")
-ROOMS = ["types", "protocols", "errors", "policy", "config", "stores", "defaults", "engine", "manager", "conversation"]
+ROOMS = [
+    "types",
+    "protocols",
+    "errors",
+    "events",
+    "policy",
+    "config",
+    "stores",
+    "defaults",
+    "engine",
+    "manager",
+    "conversation",
+]
 """Each may import those before it; config holds the settings of the policies."""
 
 

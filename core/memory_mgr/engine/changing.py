@@ -11,6 +11,7 @@ from memory_mgr.engine import validation as check
 from memory_mgr.engine.scope import Scope
 from memory_mgr.engine.writing import found
 from memory_mgr.errors import InvalidInputError
+from memory_mgr.events import observed
 from memory_mgr.types import JSON, MemoryEntry, MemoryType, NewMemory
 
 
@@ -53,6 +54,7 @@ class Changing(Scope):
         )
         return self.add_memories([new], memory_type)[0]
 
+    @observed("add")
     def add_memories(
         self, memories: Sequence[NewMemory | str], memory_type: MemoryType | str = MemoryType.LONG_TERM
     ) -> list[MemoryEntry]:
@@ -71,6 +73,7 @@ class Changing(Scope):
         check.refuse_clashes(news)
         return self._runtime.writer.add(self.namespace, tier, news, self._default_ttl(tier))
 
+    @observed("put")
     def put_memories(
         self, memories: Sequence[NewMemory], memory_type: MemoryType | str = MemoryType.LONG_TERM
     ) -> list[MemoryEntry]:
@@ -99,6 +102,7 @@ class Changing(Scope):
 
     # --- changing ------------------------------------------------------------------------------------------
 
+    @observed("update")
     def update_memory(
         self,
         memory_id: str,
@@ -144,6 +148,7 @@ class Changing(Scope):
         with self._lease() as repository:
             return replacing.renew(self._runtime, repository, [check.checked_id(i) for i in ids], seconds)
 
+    @observed("supersede")
     def supersede_memory(
         self,
         memory_id: str,
@@ -192,6 +197,7 @@ class Changing(Scope):
         """Delete one entry for good; 1 if it was there, else 0."""
         return self.delete_memories([memory_id])
 
+    @observed("delete")
     def delete_memories(self, ids: Sequence[str]) -> int:
         """Delete entries for good; how many were there."""
         self._writable()
@@ -213,6 +219,7 @@ class Changing(Scope):
                 repository.remove(entries)
             return len(entries)
 
+    @observed("forget")
     def forget(self) -> dict[MemoryType, int]:
         """Delete everything in this namespace; what was there by tier. Namespaces below it are others."""
         self._writable()

@@ -13,6 +13,7 @@ from memory_mgr.engine.summarizing import Summaries
 from memory_mgr.engine.windows import ARCHIVE, WINDOW, archive_over, messages_in
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.errors import ConfigurationError, MemoryMgrError
+from memory_mgr.events import observed
 from memory_mgr.policy.eviction import EvictionConfig
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
@@ -60,6 +61,7 @@ class SyncConversationContext:
         self.conversation_id = check.checked_text(conversation_id, "conversation_id")
         self.memory = memory
         self._runtime = memory._runtime
+        self._observer = memory._observer
         self._limits = short_term or memory.config.short_term
         self.working = WorkingMemory(self._runtime, memory.namespace, self.conversation_id)
         self._summaries = Summaries(self._runtime, memory.namespace, self.conversation_id)
@@ -74,6 +76,7 @@ class SyncConversationContext:
         """
         return self.add_messages([message])[0]
 
+    @observed("add")
     def add_messages(self, messages: Sequence[Message]) -> list[Message]:
         """Remember messages in order; then let the window evict whole turns if it is over a limit.
 

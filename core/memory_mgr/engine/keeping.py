@@ -13,12 +13,14 @@ from memory_mgr.engine.operations import undo
 from memory_mgr.engine.scope import Scope
 from memory_mgr.engine.summarizing import Summaries
 from memory_mgr.errors import InvalidInputError
+from memory_mgr.events import observed
 from memory_mgr.types import Filters, ImportReport, MemoryEntry, MemoryType, Tiers, UpkeepReport
 
 
 class Keeping(Scope):
     """The calls that look after what is there."""
 
+    @observed("prune")
     def prune(
         self,
         memory_type: MemoryType | str = MemoryType.LONG_TERM,
@@ -45,6 +47,7 @@ class Keeping(Scope):
         with self._lease() as repository:
             return self._upkeep.prune(repository, tier, quota, dry_run=dry_run)
 
+    @observed("consolidate")
     def consolidate(
         self,
         *,
@@ -68,6 +71,7 @@ class Keeping(Scope):
         with self._lease() as repository:
             return self._upkeep.consolidate(repository, dry_run=dry_run, max_seconds=max_seconds, progress=progress)
 
+    @observed("undo")
     def undo(self, operation_id: str) -> int:
         """Take back what a consolidation or pruning changed; how many entries it was.
 
@@ -89,6 +93,7 @@ class Keeping(Scope):
         with self._lease() as repository:
             return summaries.extend(repository, include_window=True)
 
+    @observed("export")
     def export_memories(
         self,
         target: str | Path | TextIO,
@@ -118,6 +123,7 @@ class Keeping(Scope):
         with self._lease() as repository:
             return Export(repository, selection, space, progress).to(target)
 
+    @observed("import")
     def import_memories(
         self,
         source: str | Path | TextIO,

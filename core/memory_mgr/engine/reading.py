@@ -8,6 +8,7 @@ from memory_mgr.engine import validation as check
 from memory_mgr.engine.scope import Scope
 from memory_mgr.engine.writing import found
 from memory_mgr.errors import InvalidInputError
+from memory_mgr.events import observed
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import Context, Filters, MemoryEntry, MemoryType, Namespace, Stats, Tiers
 
@@ -17,6 +18,7 @@ _RECALLED_TIERS = (MemoryType.LONG_TERM, MemoryType.EPISODIC, MemoryType.SHORT_T
 class Reading(Scope):
     """The calls that change nothing."""
 
+    @observed("search")
     def search_memory(
         self,
         query: str,
@@ -90,6 +92,7 @@ class Reading(Scope):
             page = list(nearest)[start:end]
             return [e.with_changes(score=nearest[e.id]) for e in repository.read(lambda c: c.by_ids(page))]
 
+    @observed("context")
     def build_context(
         self,
         query: str,

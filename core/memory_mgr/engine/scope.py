@@ -13,6 +13,7 @@ from memory_mgr.engine.recall import Recaller
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.engine.upkeep import Upkeep
 from memory_mgr.errors import UsageError
+from memory_mgr.events import Observer
 from memory_mgr.protocols import TokenCounter
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
@@ -33,6 +34,7 @@ class Scope:
         self._recaller = Recaller(runtime)
         self._contexts = ContextBuilder(runtime, self._recaller)
         self._upkeep = Upkeep(runtime, namespace)
+        self._observer = Observer(runtime.config.on_event, namespace)
 
     @property
     def counter(self) -> TokenCounter:

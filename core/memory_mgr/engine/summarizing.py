@@ -15,6 +15,7 @@ from typing import cast
 from memory_mgr.engine.messages import MESSAGE, as_message, in_order
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.errors import SummarizationError
+from memory_mgr.events import Observer, observed
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
@@ -41,6 +42,7 @@ class Summaries:
         self._namespace = namespace
         self._conversation_id = conversation_id
         self._mark = f"summarized_through/{conversation_id}"
+        self._observer = Observer(runtime.config.on_event, namespace)
 
     def current(self) -> list[MemoryEntry]:
         """Those that are not rolled up into others, oldest first."""
@@ -55,7 +57,7 @@ class Summaries:
             span = self._unsummarized(repository, include_window=include_window)
             if not span:
                 return None
-            summary = self._store(self._summarized(span), span, level=1, after=self.watermark(repository))
+            summary = self._summarize(span, level=1, after=self.watermark(repository))
             through = str(max(self.watermark(repository), _through(summary)))
             repository.read(lambda catalog: catalog.set_meta(self._mark, through))
             self._roll_up(repository)
@@ -76,6 +78,11 @@ class Summaries:
         covered = {origin for summary in summaries for origin in summary.derived_from}
         after = min(map(_after, summaries), default=done)  # before it, summaries have expired
         return [e for e in messages if e.sequence > done or (e.sequence > after and e.id not in covered)]
+
+    @observed("summary")
+    def _summarize(self, span: Sequence[MemoryEntry], *, level: int, after: int) -> MemoryEntry:
+        """Summarise a span and store it."""
+        return self._store(self._summarized(span), span, level=level, after=after)
 
     def _summarized(self, span: Sequence[MemoryEntry]) -> str:
         """A summary that is usable.
@@ -128,7 +135,7 @@ class Summaries:
             if len(same) < 2 * ROLL_UP_AT:
                 return
             group = same[:ROLL_UP_AT]
-            above = self._store(self._summarized(group), group, level=level + 1, after=min(map(_after, group)))
+            above = self._summarize(group, level=level + 1, after=min(map(_after, group)))
             for entry in group:
                 self._runtime.writer.change(repository, entry.id, superseded_by=above.id)
             level += 1
