@@ -12,17 +12,20 @@ if TYPE_CHECKING:
     from langchain_memory_mgr.memory import TieredMemory
     from langchain_memory_mgr.middleware import TieredMemoryMiddleware
     from langchain_memory_mgr.retriever import TieredMemoryRetriever
+    from langchain_memory_mgr.store import TieredMemoryStore
 
 __all__ = [
     "TieredMemory",
     "TieredMemoryMiddleware",
     "TieredMemoryRetriever",
+    "TieredMemoryStore",
 ]
 
 _HOMES = {
     "TieredMemory": ("memory", "langchain-classic"),
     "TieredMemoryMiddleware": ("middleware", "langchain-agents"),
     "TieredMemoryRetriever": ("retriever", "langchain"),
+    "TieredMemoryStore": ("store", "langchain"),
 }
 """Where each public name lives, and the extra that it needs."""
 

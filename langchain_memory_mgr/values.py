@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -18,25 +20,36 @@ _MARK = "$"
 """Dicts with a key that starts so are written as pairs, so that no user's dict is taken for one of ours."""
 
 
-def encoded(value: Any) -> tuple[Any, bool]:
+_DEEP = 12
+"""Levels after which what follows is kept as JSON text: the core refuses metadata of more than 32."""
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""Characters that Unicode text in a database cannot have."""
+
+
+def encoded(value: Any, depth: int = 0) -> tuple[Any, bool]:
     """`value` in JSON types, and whether `decoded` gives back an equal one."""
-    if value is None or isinstance(value, bool | int | str):
-        return str(value) if isinstance(value, str) else value, True
-    if isinstance(value, Mapping):
-        return _encoded_mapping(value)
-    if isinstance(value, list | tuple):
-        parts = [encoded(item) for item in value]
-        items = [part for part, _ in parts]
-        return (items if isinstance(value, list) else {"$tuple": items}), all(whole for _, whole in parts)
-    if isinstance(value, float) and math.isfinite(value):
+    if isinstance(value, Mapping | list | tuple):
+        if depth and depth % _DEEP == 0:
+            inner, whole = encoded(value, 1)
+            return {"$json": json.dumps(inner, ensure_ascii=False)}, whole
+        return _encoded_mapping(value, depth) if isinstance(value, Mapping) else _encoded_sequence(value, depth)
+    if isinstance(value, str):
+        return {"$text": json.dumps(value)} if _UNSTORABLE.search(value) else str(value), True
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value, True
     return _encoded_object(value)
 
 
-def _encoded_mapping(value: Mapping[Any, Any]) -> tuple[JSON, bool]:
-    parts = {key: encoded(item) for key, item in value.items()}
+def _encoded_sequence(value: Sequence[Any], depth: int) -> tuple[JSON, bool]:
+    parts = [encoded(item, depth + 1) for item in value]
+    items = [part for part, _ in parts]
+    return items if isinstance(value, list) else {"$tuple": items}, all(whole for _, whole in parts)
+
+
+def _encoded_mapping(value: Mapping[Any, Any], depth: int) -> tuple[JSON, bool]:
+    parts = {key: encoded(item, depth + 1) for key, item in value.items()}
     whole = all(exact for _, exact in parts.values())
-    if all(isinstance(key, str) and not key.startswith(_MARK) for key in parts):
+    if all(isinstance(key, str) and not key.startswith(_MARK) and not _UNSTORABLE.search(key) for key in parts):
         return {key: part for key, (part, _) in parts.items()}, whole
     keys = [encoded(key) for key in parts]
     pairs: list[JSON] = [[key, part] for (key, _), (part, _) in zip(keys, parts.values(), strict=True)]
@@ -51,7 +64,7 @@ def _encoded_object(value: Any) -> tuple[JSON, bool]:
         dumped, whole = encoded(dumpd(value))
         if whole and _loaded(dumped) == value:
             return {"$langchain": dumped}, True
-    return {"$text": repr(value)}, False
+    return {"$repr": repr(value)}, False
 
 
 def decoded(value: Any) -> Any:
@@ -85,5 +98,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$tuple": lambda items: tuple(decoded(item) for item in items),
     "$dict": lambda pairs: {decoded(key): decoded(item) for key, item in pairs},
     "$langchain": _loaded,
-    "$text": str,
+    "$repr": str,
+    "$text": json.loads,
+    "$json": lambda text: decoded(json.loads(text)),
 }

@@ -89,8 +89,11 @@ class Reading(Scope):
         vector = self._runtime.embed([text], "query")[0]
         with self._lease() as repository:
             nearest = repository.read(lambda c: c.nearest(vector, selection))
-            page = list(nearest)[start:end]
-            return [e.with_changes(score=nearest[e.id]) for e in repository.read(lambda c: c.by_ids(page))]
+            page = dict(list(nearest.items())[start:end])
+            stored = repository.vectors(repository.read(lambda c: c.by_ids(list(page.values()))))
+            scores = {i: float(stored[part] @ vector) for i, part in page.items() if part in stored}
+            found = [e.with_changes(score=scores[e.id]) for e in repository.read(lambda c: c.by_ids(list(scores)))]
+            return sorted(found, key=lambda e: -scores[e.id])
 
     @observed("context")
     def build_context(

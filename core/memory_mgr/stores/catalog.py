@@ -319,14 +319,13 @@ class Catalog(CatalogFile):
         best = np.argsort(-scores, kind="stable")[:top_k]
         return [(rowids[i], float(scores[i])) for i in best]
 
-    def nearest(self, query: NDArray[np.float32], selection: Selection) -> dict[str, float]:
-        """Every whole entry of the selection that has a vector, with the cosine of its best passage, best first."""
+    def nearest(self, query: NDArray[np.float32], selection: Selection) -> dict[str, str]:
+        """Every entry of the selection that has a vector, best first, with the nearest of it and its passages."""
         condition, parameters = selection.with_passages().where()
-        rows = self.all_rows(f"SELECT rowid, coalesce(whole, id) FROM entries WHERE {condition}", parameters)
-        scores = np.clip(self._cosines(query, [row[0] for row in rows]), -1, 1)
-        best: dict[str, float] = {}
-        for i in np.argsort(-scores, kind="stable").tolist():
-            best.setdefault(rows[i][1], float(scores[i]))
+        rows = self.all_rows(f"SELECT rowid, id, coalesce(whole, id) FROM entries WHERE {condition}", parameters)
+        best: dict[str, str] = {}
+        for i in np.argsort(-self._cosines(query, [row[0] for row in rows]), kind="stable").tolist():
+            best.setdefault(rows[i][2], rows[i][1])
         return best
 
     def values(self, path: str, selection: Selection) -> list[str]:
