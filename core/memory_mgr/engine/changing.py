@@ -169,27 +169,22 @@ class Changing(Scope):
             MemoryNotFoundError: There is none in this namespace.
             InvalidInputError: It was superseded before, or something given cannot be stored.
         """
+        self._writable()
         with self._lease() as repository:
             old = found(repository, [check.checked_id(memory_id)])[0]
-        if old.superseded_by is not None:
-            raise InvalidInputError(
-                f"memory {memory_id!r} was superseded by {old.superseded_by!r} before; supersede that one"
+            new = NewMemory(
+                content=content,
+                metadata=old.metadata if metadata is None else metadata,
+                source=old.source,
+                speaker=old.speaker,
+                timestamp=timestamp,
+                pinned=old.pinned,
+                kind=old.kind,
+                derived_from=(old.id,),
+                details={"supersedes": old.id},
             )
-        new = NewMemory(
-            content=content,
-            metadata=old.metadata if metadata is None else metadata,
-            source=old.source,
-            speaker=old.speaker,
-            timestamp=timestamp,
-            pinned=old.pinned,
-            kind=old.kind,
-            derived_from=(old.id,),
-            details={"supersedes": old.id},
-        )
-        entry = self.add_memories([new], old.memory_type)[0]
-        with self._lease() as repository:
-            self._runtime.writer.change(repository, old.id, superseded_by=entry.id)
-        return entry
+            ttl = self._default_ttl(old.memory_type)
+            return replacing.supersede(self._runtime, repository, check.checked_new(new), [old.id], ttl)
 
     # --- deleting ------------------------------------------------------------------------------------------
 

@@ -152,11 +152,8 @@ class Import:
                 self._repository.skip_sequences(max(part.sequence for part in parts))
                 look_again(self._repository, min(part.sequence for part in parts))
                 old = self._passages([item.entry.id for item in todo["replaced"]])
-                self._repository.add(parts, np.concatenate([embedded[item.entry.id] for item in writing]))
-                kept = {part.id for part in parts}
-                gone = [passage for passage in old if passage.id not in kept]
-                if gone:
-                    self._repository.remove(gone)
+                vectors = np.concatenate([embedded[item.entry.id] for item in writing])
+                self._repository.add(parts, vectors, replacing=old)
         return Counter({outcome: len(items) for outcome, items in todo.items()})
 
     def _passages(self, wholes: Sequence[str]) -> list[MemoryEntry]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from memory_mgr.errors import ManagerClosedError
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import Namespace
+
+CLOSING_SECONDS = 30.0
+"""How long closing waits for the calls that are still at work."""
 
 
 class _Slot:
@@ -32,7 +35,7 @@ class RepositoryPool:
     def __init__(self, open_repository: Callable[[Namespace], Repository], limit: int) -> None:
         self._open_repository = open_repository
         self._limit = limit
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._slots: OrderedDict[Namespace, _Slot] = OrderedDict()
         self._closed = False
 
@@ -60,8 +63,9 @@ class RepositoryPool:
     def _leave(self, namespace: Namespace, slot: _Slot) -> None:
         with self._lock:
             slot.users -= 1
+            self._lock.notify_all()
             if slot.repository is None and slot.users == 0:
-                del self._slots[namespace]
+                self._slots.pop(namespace, None)
             # Closed under the lock, so that nobody opens the same catalog while it is being closed.
             for name in [name for name, s in self._slots.items() if s.users == 0]:
                 if len(self._slots) <= self._limit:
@@ -78,8 +82,10 @@ class RepositoryPool:
             return [slot.repository for slot in self._slots.values() if slot.repository is not None]
 
     def close(self) -> None:
-        """Close all; leases that are still out end with an error of the closed catalog."""
+        """Lend no more, wait for the calls at work, close all; a call that takes too long ends with an error."""
         with self._lock:
             self._closed = True
-            while self._slots:
-                self._close(self._slots.popitem()[1])
+            self._lock.wait_for(lambda: not any(s.users for s in self._slots.values()), CLOSING_SECONDS)
+            with ExitStack() as stack:
+                while self._slots:
+                    stack.callback(self._close, self._slots.popitem()[1])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+import numpy as np
+
 from memory_mgr.engine.runtime import Runtime
-from memory_mgr.engine.writing import draft
+from memory_mgr.engine.writing import draft, found
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.stores.marks import note_changed
-from memory_mgr.stores.passages import document_vectors, with_passages
+from memory_mgr.stores.passages import document_vectors, following, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import MemoryEntry, MemoryType, NewMemory
 
@@ -48,14 +50,51 @@ def put(
         settled = [part for parts in split for part in _in_place(parts, known, sequences)]
         reworded = [e.id for e in drafts if e.id in known and known[e.id].content != e.content]
         old = repository.read(lambda catalog: catalog.passages(list(known)))
-        repository.add(settled, vectors)
+        repository.add(settled, vectors, replacing=old)
         repository.read(lambda catalog: note_changed(catalog, reworded))
-        kept = {part.id for part in settled}
-        gone = [passage for passage in old if passage.id not in kept]
-        if gone:
-            repository.remove(gone)
     written = {entry.id: entry for entry in settled}
     return [written[entry.id] for entry in drafts]
+
+
+def supersede(
+    runtime: Runtime,
+    repository: Repository,
+    new: NewMemory,
+    replaced: Sequence[str],
+    ttl_seconds: float | None,
+) -> MemoryEntry:
+    """Store a validated memory and hide the entries it stands for from now on, in one write.
+
+    Args:
+        runtime: The shared pieces.
+        repository: The namespace.
+        new: What is so now; it goes into the tier of the first of `replaced`.
+        replaced: Ids of what is no longer so; at least one, all of one tier.
+        ttl_seconds: If `new` names none; None = it stays.
+
+    Raises:
+        MemoryNotFoundError: One of them is missing.
+        InvalidInputError: One of them was superseded before.
+    """
+    tier = found(repository, replaced[:1])[0].memory_type
+    score = runtime.importance.of_new([new], tier, repository)[0]
+    entry = draft(new, repository.namespace, tier, runtime.now(), score, ttl_seconds)
+    parts = with_passages(entry)
+    vectors = document_vectors(parts, lambda texts: runtime.embed(texts, "document"))
+    with repository.lock:
+        old = found(repository, replaced)
+        for other in old:
+            if other.superseded_by is not None:
+                raise InvalidInputError(
+                    f"memory {other.id!r} was superseded by {other.superseded_by!r} before; supersede that one"
+                )
+        hidden = [o.with_changes(superseded_by=entry.id, revision=o.revision + 1) for o in old]
+        hidden += following(repository.passages(old), hidden)
+        known = repository.vectors(hidden)
+        sequences = repository.next_sequences(len(parts))
+        parts = [part.with_changes(sequence=number) for part, number in zip(parts, sequences, strict=True)]
+        repository.add([*parts, *hidden], np.concatenate([vectors, *(known[h.id][None] for h in hidden)]))
+    return parts[0]
 
 
 def _in_place(

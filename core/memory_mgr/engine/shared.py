@@ -28,6 +28,7 @@ class SharedStore:
         self._key = key
         self._catalogs = config.catalogs
         self._recall = config.recall
+        self._read_only = config.read_only
         self._users = 0
         self.store = open_store(config, space)
         self.pool = RepositoryPool(self._open_repository, config.open_namespaces)
@@ -49,11 +50,14 @@ class SharedStore:
             self._users -= 1
             if self._users == 0:
                 del self._open[self._key]
-                self.pool.close()
-                self.store.close()
+                try:
+                    self.pool.close()
+                finally:
+                    self.store.close()
 
     def _open_repository(self, namespace: Namespace) -> Repository:
-        return Repository(self.store, namespace, self._catalog_path(namespace), self._recall)
+        path = self._catalog_path(namespace)
+        return Repository(self.store, namespace, path, self._recall, read_only=self._read_only)
 
     def _catalog_path(self, namespace: Namespace) -> Path | None:
         if self._catalogs is None:

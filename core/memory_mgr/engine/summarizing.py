@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from memory_mgr.engine.messages import MESSAGE, as_message, in_order
+from memory_mgr.engine.replacing import supersede
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.errors import SummarizationError
 from memory_mgr.events import Observer, observed
@@ -57,7 +58,7 @@ class Summaries:
             span = self._unsummarized(repository, include_window=include_window)
             if not span:
                 return None
-            summary = self._summarize(span, level=1, after=self.watermark(repository))
+            summary = self._summarize(repository, span, level=1, after=self.watermark(repository))
             through = str(max(self.watermark(repository), _through(summary)))
             repository.read(lambda catalog: catalog.set_meta(self._mark, through))
             self._roll_up(repository)
@@ -80,9 +81,13 @@ class Summaries:
         return [e for e in messages if e.sequence > done or (e.sequence > after and e.id not in covered)]
 
     @observed("summary")
-    def _summarize(self, span: Sequence[MemoryEntry], *, level: int, after: int) -> MemoryEntry:
-        """Summarise a span and store it."""
-        return self._store(self._summarized(span), span, level=level, after=after)
+    def _summarize(self, repository: Repository, span: Sequence[MemoryEntry], *, level: int, after: int) -> MemoryEntry:
+        """Summarise a span and store it; summaries that are condensed into it are hidden by the same write."""
+        new = self._new(self._summarized(span), span, level=level, after=after)
+        ttl = self._runtime.config.episodic.ttl_seconds
+        if level == 1:
+            return self._runtime.writer.add(self._namespace, MemoryType.EPISODIC, [new], ttl)[0]
+        return supersede(self._runtime, repository, new, [entry.id for entry in span], ttl)
 
     def _summarized(self, span: Sequence[MemoryEntry]) -> str:
         """A summary that is usable.
@@ -103,9 +108,9 @@ class Summaries:
             raise SummarizationError(f"the summarizer returned {tokens} tokens, at most {limit} were asked for")
         return text
 
-    def _store(self, text: str, span: Sequence[MemoryEntry], *, level: int, after: int) -> MemoryEntry:
+    def _new(self, text: str, span: Sequence[MemoryEntry], *, level: int, after: int) -> NewMemory:
         first, last = span[0], span[-1]
-        new = NewMemory(
+        return NewMemory(
             content=text,
             id=_summary_id(self._conversation_id, level, first.id, last.id),
             source=self._conversation_id,
@@ -121,8 +126,6 @@ class Summaries:
                 "to": last.timestamp.isoformat(),
             },
         )
-        ttl = self._runtime.config.episodic.ttl_seconds
-        return self._runtime.writer.add(self._namespace, MemoryType.EPISODIC, [new], ttl)[0]
 
     # --- higher levels -------------------------------------------------------------------------------------
 
@@ -135,9 +138,7 @@ class Summaries:
             if len(same) < 2 * ROLL_UP_AT:
                 return
             group = same[:ROLL_UP_AT]
-            above = self._summarize(group, level=level + 1, after=min(map(_after, group)))
-            for entry in group:
-                self._runtime.writer.change(repository, entry.id, superseded_by=above.id)
+            self._summarize(repository, group, level=level + 1, after=min(map(_after, group)))
             level += 1
 
     def _finish_roll_up(self, repository: Repository) -> None:

@@ -165,12 +165,8 @@ def _rewritten(
     revision = current.revision + 1
     parts = [part.with_changes(revision=revision, sequence=current.sequence) for part in parts]
     old = repository.read(lambda catalog: catalog.passages([current.id])) if has_passages(current) else []
-    repository.add(parts, vectors)
+    repository.add(parts, vectors, replacing=old)
     repository.read(lambda catalog: note_changed(catalog, [current.id]))
-    kept = {part.id for part in parts}
-    gone = [passage for passage in old if passage.id not in kept]
-    if gone:
-        repository.remove(gone)
     return parts[0]
 
 

@@ -48,6 +48,36 @@ CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);
 """
 
 
+_CIRCUMSTANCES = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_AUTH,
+}
+"""What ails the disk or another program, not the file (primary result codes of SQLite)."""
+_QUESTIONS = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_MISUSE,
+    sqlite3.SQLITE_RANGE,
+}
+"""What is wrong with a question, not with the file."""
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file itself is no use, so that making it anew helps."""
+    default = sqlite3.SQLITE_MISUSE if isinstance(error, sqlite3.ProgrammingError) else sqlite3.SQLITE_CORRUPT
+    return getattr(error, "sqlite_errorcode", default) & 0xFF not in _CIRCUMSTANCES | _QUESTIONS
+
+
 class CatalogFile:
     """One SQLite file that indexes one namespace. Thread-safe.
 
@@ -82,6 +112,8 @@ class CatalogFile:
         self.db.execute("PRAGMA temp_store = MEMORY")
         with self.transaction():
             fresh = not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+            if fresh and self.db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise sqlite3.DatabaseError("it is the database of another program")
             if fresh:
                 self._create()
         version = self.meta("version")

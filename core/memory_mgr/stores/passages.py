@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -57,12 +58,26 @@ def document_vectors(entries: Sequence[MemoryEntry], embed: Callable[[Sequence[s
 def _passage(whole: MemoryEntry, number: int, text: str, start: int, end: int) -> MemoryEntry:
     return replace(
         whole,
-        id=hashlib.sha256(json.dumps([PASSAGE, whole.id, number]).encode()).hexdigest()[:32],
+        id=_passage_id(whole.id, number),
         content=text,
         kind=PASSAGE,
         details={"whole": whole.id, "start": start, "end": end},
         derived_from=(),
         pinned=False,
+    )
+
+
+def _passage_id(whole: str, number: int) -> str:
+    return hashlib.sha256(json.dumps([PASSAGE, whole, number]).encode()).hexdigest()[:32]
+
+
+def is_part(passage: MemoryEntry, whole: MemoryEntry) -> bool:
+    """Whether a passage is of the text its whole has now, not of one it had before."""
+    start, end = (cast("int", passage.details[name]) for name in ("start", "end"))
+    texts = (whole.content,) if whole.found_by is None else whole.found_by
+    numbers = range(cast("int", whole.details.get("passages", 0)))
+    return any(text[start:end] == passage.content for text in texts) and any(
+        passage.id == _passage_id(whole.id, number) for number in numbers
     )
 
 

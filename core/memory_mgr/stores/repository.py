@@ -1,9 +1,10 @@
 """One namespace: Chroma and its catalog kept saying the same.
 
 The order of every write is: note the ids in the catalog, write Chroma, bring the catalog up to date and take the
-note back. A process that dies anywhere in between leaves notes, and the next one to open the namespace asks
-Chroma what became of those ids. Entries that move between tiers are written to the destination before they are
-deleted from the source, with a higher revision, so that a copy left behind is recognised and removed.
+note back. A write that fails or a process that dies anywhere in between leaves notes, and whoever uses the namespace
+next asks Chroma what became of those ids (`stores.recovery`). Entries that move between tiers are written to the
+destination before they are deleted from the source, with a higher revision, so that a copy left behind is recognised
+and removed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import logging
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -20,12 +22,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_mgr.errors import StoreUnavailableError
+from memory_mgr.errors import ManagerClosedError, StoreUnavailableError
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
+from memory_mgr.stores.catalog_file import is_damage
 from memory_mgr.stores.passages import following, has_passages
+from memory_mgr.stores.recovery import by_tier, settle, truth
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 log = logging.getLogger(__name__)
@@ -43,6 +47,7 @@ class Repository:
         catalog_path: The catalog's file, None = in memory (rebuilt at every opening).
         recall: What the catalog indexes beside an entry's own words.
         progress: Told how far a rebuild is.
+        read_only: Change neither Chroma nor a catalog that others read; one that is out of date is made in memory.
     """
 
     def __init__(
@@ -52,10 +57,15 @@ class Repository:
         catalog_path: Path | None,
         recall: RecallConfig,
         progress: Progress | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.store = store
         self.namespace = namespace
         self.lock = threading.RLock()
+        self._read_only = read_only
+        self._unsettled = False
+        self._closed = False
         self._path = catalog_path
         self._recall = recall
         self._progress = progress
@@ -69,56 +79,58 @@ class Repository:
     def _open(self) -> Catalog:
         try:
             catalog = self._connect()
-        except sqlite3.OperationalError as error:
-            raise _unavailable(self._path, error) from error
         except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise _unavailable(self._path, error) from error
             log.warning("catalog %s cannot be used (%s); rebuilding it from Chroma", self._path, error)
             self._discard()
             catalog = self._connect()
-        self._recover(catalog)
-        return catalog
+        try:
+            return self._recovered(catalog)
+        except BaseException:
+            catalog.close()
+            raise
 
     def _connect(self) -> Catalog:
-        if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unavailable(self._path, error) from error
         return Catalog(self._path, self.namespace, self._recall)
 
     def _discard(self) -> None:
+        """Let go of the file for good; a reader leaves it to the writers and goes on in memory."""
+        if self._read_only:
+            self._path = None
         if self._path is None:
             return
-        for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        try:
+            # The database first: SQLite ignores a log that is left without one.
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unavailable(self._path, error) from error
 
-    def _recover(self, catalog: Catalog) -> None:
+    def _recovered(self, catalog: Catalog) -> Catalog:
         """Settle what an earlier process left undone, then compare counts and rebuild if they differ."""
         unsettled = catalog.pending()
-        if unsettled:
-            self._settle(catalog, unsettled)
+        if unsettled and self._read_only:
+            catalog.close()
+            self._discard()
+            catalog = self._connect()
+        elif unsettled:
+            settle(self.store, catalog, unsettled)
         if any(self.store.count(self.namespace, tier) != n for tier, n in catalog.stored_counts().items()):
             self._rebuild(catalog)
+        return catalog
 
-    def _settle(self, catalog: Catalog, ids: Sequence[str]) -> None:
-        copies = [entry for tier in MemoryType for entry in self.store.get(self.namespace, tier, ids)]
-        current = self._newest(copies)
-        for tier, entries in _by_tier(current.values()).items():
-            found = self.store.vectors(self.namespace, tier, [e.id for e in entries])
-            catalog.apply(entries, np.stack([found[e.id] for e in entries]))
-        catalog.apply(removed=[i for i in ids if i not in current])
-
-    def _newest(self, copies: Iterable[MemoryEntry]) -> dict[str, MemoryEntry]:
-        """The entry of the highest revision by id; copies left behind by an interrupted move are deleted."""
-        current: dict[str, MemoryEntry] = {}
-        left_behind: list[MemoryEntry] = []
-        for entry in copies:
-            other = current.get(entry.id)
-            if other is None or entry.revision > other.revision:
-                current[entry.id] = entry
-                left_behind += [other] if other else []
-            else:
-                left_behind.append(entry)
-        for tier, entries in _by_tier(left_behind).items():
-            self.store.delete(self.namespace, tier, [e.id for e in entries])
-        return current
+    def _settle(self) -> None:
+        """Ask Chroma what became of a write that failed."""
+        with self.lock:
+            if self._unsettled:
+                settle(self.store, self._catalog, self._catalog.pending())
+                self._unsettled = False
 
     def rebuild(self) -> int:
         """Make the catalog anew from Chroma; the number of entries in it."""
@@ -128,43 +140,51 @@ class Repository:
             self._catalog = self._connect()
             total = self._rebuild(self._catalog)
             self._sequence = self._catalog.last_sequence()
+            self._unsettled = False
             return total
 
     def _rebuild(self, catalog: Catalog) -> int:
-        entries: dict[str, MemoryEntry] = {}
-        vectors: dict[str, NDArray[np.float32]] = {}
-        copies: list[MemoryEntry] = []
         total = sum(self.store.count(self.namespace, tier) for tier in MemoryType)
-        for tier in MemoryType:
-            for batch, found in self.store.scan(self.namespace, tier, with_vectors=True):
-                copies += batch
-                if found is not None:
-                    vectors.update(zip((e.id for e in batch), found, strict=True))
-                self._report(len(copies), 2 * total)
-        entries = self._newest(copies)
-        ordered = sorted(entries.values(), key=lambda e: (e.timestamp, e.sequence))
+        entries, vectors = truth(
+            self.store, self.namespace, lambda done: self._report(done, 2 * total), read_only=self._read_only
+        )
         with catalog.transaction():
             catalog.clear()
-            for start in range(0, len(ordered), 1000):
-                batch = ordered[start : start + 1000]
+            for start in range(0, len(entries), 1000):
+                batch = entries[start : start + 1000]
                 catalog.apply(batch, [vectors[e.id] for e in batch])
                 self._report(total + start + len(batch), 2 * total)
-        return len(ordered)
+        return len(entries)
 
     def _report(self, done: int, total: int) -> None:
         if self._progress is not None:
             self._progress(done, total)
 
     def read(self, question: Callable[[Catalog], T]) -> T:
-        """Ask the catalog; one that turns out damaged is rebuilt and asked again, once."""
+        """Ask the catalog; one that turns out damaged is rebuilt and asked again, once.
+
+        Raises:
+            StoreUnavailableError: The catalog's file cannot be used.
+            ManagerClosedError: The memory was closed meanwhile.
+        """
+        if self._unsettled:
+            self._try_to_settle()
         try:
             return question(self._catalog)
-        except sqlite3.OperationalError as error:
-            raise _unavailable(self._path, error) from error
         except sqlite3.DatabaseError as error:
+            if self._closed:
+                raise ManagerClosedError from error
+            if not is_damage(error):
+                raise _unavailable(self._path, error) from error
             log.warning("catalog %s is damaged (%s); rebuilding it from Chroma", self._path, error)
             self.rebuild()
             return question(self._catalog)
+
+    def _try_to_settle(self) -> None:
+        try:
+            self._settle()
+        except StoreUnavailableError as error:
+            log.warning("what became of a failed write is not known yet: %s", error)
 
     # --- writing -------------------------------------------------------------------------------------------
 
@@ -180,23 +200,42 @@ class Repository:
         with self.lock:
             self._sequence = max(self._sequence, last)
 
-    def add(self, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
-        """Store entries, of any tiers, with vectors of shape (len(entries), dimensions)."""
+    @contextmanager
+    def _changing(self, entries: Sequence[MemoryEntry]) -> Iterator[None]:
+        """Note what is about to change; if it fails on the way, the next call asks Chroma what became of it."""
         with self.lock:
-            self._mark(entries)
-            rows = {entry.id: row for row, entry in enumerate(entries)}
-            for tier, group in _by_tier(entries).items():
+            self._settle()
+            self.read(lambda catalog: catalog.mark(e.id for e in entries))
+            try:
+                yield
+            except BaseException:
+                self._unsettled = True
+                raise
+
+    def add(self, entries: Sequence[MemoryEntry], vectors: Vectors, *, replacing: Sequence[MemoryEntry] = ()) -> None:
+        """Store entries, of any tiers.
+
+        Args:
+            entries: What to write; same ids are replaced.
+            vectors: Theirs, shape (len(entries), dimensions).
+            replacing: What was there in their place; those that are not written again are deleted.
+        """
+        rows = {entry.id: row for row, entry in enumerate(entries)}
+        gone = [entry for entry in replacing if entry.id not in rows]
+        with self._changing([*entries, *gone]):
+            for tier, group in by_tier(entries).items():
                 self.store.upsert(self.namespace, tier, group, vectors[[rows[e.id] for e in group]])
-            self.read(lambda catalog: catalog.apply(entries, vectors))
+            self._delete(gone)
+            self.read(lambda catalog: catalog.apply(entries, vectors, [e.id for e in gone]))
 
     def rewrite(self, entries: Sequence[MemoryEntry]) -> None:
         """Store changes of entries whose text and tier stay as they are."""
         with self.lock:
-            entries = [*entries, *following(self._passages(entries), entries)]
-            self._mark(entries)
-            for tier, group in _by_tier(entries).items():
-                self.store.update(self.namespace, tier, group)
-            self.read(lambda catalog: catalog.apply(entries))
+            entries = [*entries, *following(self.passages(entries), entries)]
+            with self._changing(entries):
+                for tier, group in by_tier(entries).items():
+                    self.store.update(self.namespace, tier, group)
+                self.read(lambda catalog: catalog.apply(entries))
 
     def move(self, moved: Sequence[MemoryEntry], origins: Sequence[MemoryType]) -> None:
         """Put entries into the tier they now name, with the vectors they have.
@@ -206,47 +245,39 @@ class Repository:
             origins: The tier each is in now.
         """
         with self.lock:
-            passages = self._passages(moved)
-            origins = [*origins, *(passage.memory_type for passage in passages)]
+            passages = self.passages(moved)
+            left = [entry.with_changes(memory_type=tier) for entry, tier in zip(moved, origins, strict=True)]
+            left += passages
             moved = [*moved, *following(passages, moved)]
-            self._mark(moved)
-            vectors = self._vectors(moved, origins)
-            for tier, group in _by_tier(moved).items():
-                self.store.upsert(self.namespace, tier, group, np.stack([vectors[e.id] for e in group]))
-            left: dict[MemoryType, list[str]] = defaultdict(list)
-            for entry, origin in zip(moved, origins, strict=True):
-                left[origin].append(entry.id)
-            for tier, ids in left.items():
-                self.store.delete(self.namespace, tier, ids)
-            self.read(lambda catalog: catalog.apply(moved))
+            vectors = self.vectors(left)
+            with self._changing(moved):
+                for tier, group in by_tier(moved).items():
+                    self.store.upsert(self.namespace, tier, group, np.stack([vectors[e.id] for e in group]))
+                self._delete(left)
+                self.read(lambda catalog: catalog.apply(moved))
 
     def remove(self, entries: Sequence[MemoryEntry]) -> None:
         """Delete entries."""
         with self.lock:
-            entries = [*entries, *self._passages(entries)]
-            self._mark(entries)
-            for tier, group in _by_tier(entries).items():
-                self.store.delete(self.namespace, tier, [e.id for e in group])
-            self.read(lambda catalog: catalog.apply(removed=[e.id for e in entries]))
+            entries = [*entries, *self.passages(entries)]
+            with self._changing(entries):
+                self._delete(entries)
+                self.read(lambda catalog: catalog.apply(removed=[e.id for e in entries]))
 
-    def _passages(self, entries: Sequence[MemoryEntry]) -> list[MemoryEntry]:
+    def _delete(self, entries: Sequence[MemoryEntry]) -> None:
+        for tier, group in by_tier(entries).items():
+            self.store.delete(self.namespace, tier, [e.id for e in group])
+
+    def passages(self, entries: Sequence[MemoryEntry]) -> list[MemoryEntry]:
+        """The passages of those entries that have any."""
         long = [entry.id for entry in entries if has_passages(entry)]
         return self.read(lambda catalog: catalog.passages(long)) if long else []
 
-    def _mark(self, entries: Sequence[MemoryEntry]) -> None:
-        self.read(lambda catalog: catalog.mark(e.id for e in entries))
-
     def vectors(self, entries: Sequence[MemoryEntry]) -> dict[str, NDArray[np.float32]]:
         """The vectors of entries by id, as they were stored."""
-        return self._vectors(entries, [e.memory_type for e in entries])
-
-    def _vectors(self, entries: Sequence[MemoryEntry], tiers: Sequence[MemoryType]) -> dict[str, NDArray[np.float32]]:
-        ids: dict[MemoryType, list[str]] = defaultdict(list)
-        for entry, tier in zip(entries, tiers, strict=True):
-            ids[tier].append(entry.id)
         found: dict[str, NDArray[np.float32]] = {}
-        for tier, group in ids.items():
-            found |= self.store.vectors(self.namespace, tier, group)
+        for tier, group in by_tier(entries).items():
+            found |= self.store.vectors(self.namespace, tier, [e.id for e in group])
         return found
 
     def forget(self) -> dict[MemoryType, int]:
@@ -258,6 +289,7 @@ class Repository:
             self._discard()
             self._catalog = self._connect()
             self._sequence = 0
+            self._unsettled = False
             return counts
 
     # --- access counts: collected here, written now and then, lost with the catalog ---------------------------
@@ -284,18 +316,14 @@ class Repository:
     def close(self) -> None:
         """Let go of the catalog's file; the store stays open for others."""
         with self.lock:
-            self.flush()
-            self._catalog.close()
+            try:
+                self.flush()
+            finally:
+                self._closed = True
+                self._catalog.close()
 
 
-def _by_tier(entries: Iterable[MemoryEntry]) -> dict[MemoryType, list[MemoryEntry]]:
-    groups: dict[MemoryType, list[MemoryEntry]] = defaultdict(list)
-    for entry in entries:
-        groups[entry.memory_type].append(entry)
-    return groups
-
-
-def _unavailable(path: Path | None, error: sqlite3.OperationalError) -> StoreUnavailableError:
+def _unavailable(path: Path | None, error: sqlite3.DatabaseError | OSError) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"the catalog {path} cannot be used: {error}; check that the folder is writable, the disk has room and no "
         "other program holds the file (deleting it is safe: it is rebuilt from Chroma)"
