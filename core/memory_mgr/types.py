@@ -42,12 +42,29 @@ Tiers: TypeAlias = MemoryType | str | Sequence[MemoryType | str] | None
 MAX_TTL_SECONDS = 1000 * 365.25 * 86_400
 """Longest time to live, a thousand years."""
 
+
+class Displayed:
+    """Shows itself in notebooks and terminals; how it looks is the business of `memory_mgr.display`."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from memory_mgr.display.html import html_of
+
+        return html_of(self)
+
+    def __rich__(self) -> Any:
+        from memory_mgr.display.terminal import rich_of
+
+        return rich_of(self)
+
+
 PASSAGE = "passage"
 """`MemoryEntry.kind` of the parts by which long texts are found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryEntry:
+class MemoryEntry(Displayed):
     """One remembered thing.
 
     Attributes:
@@ -115,6 +132,10 @@ class MemoryEntry:
     def with_changes(self, **changes: Any) -> MemoryEntry:
         """A copy with `changes` applied."""
         return replace(self, **changes)
+
+
+class Entries(list[MemoryEntry], Displayed):
+    """A list of entries that shows itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +217,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Displayed):
     """What a model is given to remember by.
 
     Attributes:
@@ -240,7 +261,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class UpkeepReport:
+class UpkeepReport(Displayed):
     """What `prune` or `consolidate` did, or with `dry_run` would do.
 
     Attributes:
@@ -276,7 +297,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stats:
+class Stats(Displayed):
     """What a namespace holds.
 
     Attributes:

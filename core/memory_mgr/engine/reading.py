@@ -10,7 +10,7 @@ from memory_mgr.engine.writing import found
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.events import observed
 from memory_mgr.stores.repository import Repository
-from memory_mgr.types import Context, Filters, MemoryEntry, MemoryType, Namespace, Stats, Tiers
+from memory_mgr.types import Context, Entries, Filters, MemoryEntry, MemoryType, Namespace, Stats, Tiers
 
 _RECALLED_TIERS = (MemoryType.LONG_TERM, MemoryType.EPISODIC, MemoryType.SHORT_TERM)
 
@@ -56,7 +56,7 @@ class Reading(Scope):
         with self._lease() as repository:
             hits = self._recaller.search(repository, text, selection, count, explain=explain)
             hits = [hit for hit in hits if (hit.score or 0) >= least]
-            return _embedded(repository, hits) if with_embeddings else hits
+            return Entries(_embedded(repository, hits) if with_embeddings else hits)
 
     def similar_memories(
         self,
@@ -193,6 +193,7 @@ class Reading(Scope):
         offset: int = 0,
         newest_first: bool = False,
         include_superseded: bool = False,
+        with_embeddings: bool = False,
     ) -> list[MemoryEntry]:
         """Entries in order of time.
 
@@ -204,6 +205,7 @@ class Reading(Scope):
             offset: Entries to skip; >= 0.
             newest_first: The other way round.
             include_superseded: Also what was replaced or has expired.
+            with_embeddings: Fill `embedding`.
 
         Raises:
             InvalidInputError: A number is negative, a tier unknown.
@@ -216,7 +218,8 @@ class Reading(Scope):
         most = None if limit is None else check.checked_count(limit, "limit")
         start = check.checked_count(offset, "offset")
         with self._lease() as repository:
-            return repository.read(lambda c: c.listed(selection, limit=most, offset=start, newest_first=newest_first))
+            listed = repository.read(lambda c: c.listed(selection, limit=most, offset=start, newest_first=newest_first))
+            return Entries(_embedded(repository, listed) if with_embeddings else listed)
 
     def metadata_values(self, name: str, memory_type: Tiers = None, *, filters: Filters | None = None) -> list[str]:
         """The different texts that memories hold under `name` in their metadata, sorted.
@@ -250,7 +253,7 @@ class Reading(Scope):
                 if not after or after[0] in chain:
                     break
                 chain.append(after[0])
-            return chain
+            return Entries(chain)
 
     def namespaces(self) -> list[Namespace]:
         """This namespace and those below it that hold anything, sorted."""
