@@ -21,6 +21,17 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 
 
+Origin: TypeAlias = Literal["system", "user", "assistant", "tool", "document", "import"]
+"""Who a memory comes from."""
+TRUST: dict[Origin, float] = {
+    "system": 1.0, "user": 1.0, "assistant": 0.6, "document": 0.4, "import": 0.4, "tool": 0.2
+}  # fmt: skip
+"""How far each origin is believed, in [0, 1]: what a user says of themselves, then what a model concluded, then what
+others wrote, then what a tool brought from anywhere. Only the order means anything."""
+
+SuspicionPolicy: TypeAlias = Literal["flag", "quarantine", "drop", "off"]
+
+
 class MemoryType(StrEnum):
     """The four tiers."""
 

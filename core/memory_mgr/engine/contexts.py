@@ -115,4 +115,4 @@ def _said(entry: MemoryEntry) -> str:
     if entry.passage is not None:
         start, end = entry.passage
         content = f"{'… ' if start else ''}{content[start:end]}{' …' if end < len(content) else ''}"
-    return attributed(content, entry.speaker or (str(role) if role else None))
+    return attributed(content, entry.speaker or (str(role) if role else None), role=str(role) if role else None)

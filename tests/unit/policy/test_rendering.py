@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_mgr.policy.rendering import CLOSING, Line, attributed, day, escaped, rendered
+from memory_mgr.policy.escaping import escaped
+from memory_mgr.policy.rendering import CLOSING, Line, attributed, day, rendered
 
 MAY = datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
 

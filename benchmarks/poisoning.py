@@ -1,0 +1,82 @@
+"""How many attacks in memory are fenced and flagged, and how often ordinary talk is flagged.
+
+python benchmarks/poisoning.py --locomo LOCOMO.json [--json OUT]
+
+`attacks` is the corpus that the patterns were written with, so its rate says that they work, not how well they
+generalise. `attacks_unseen` was written afterwards and has not been looked at since: what to expect of attacks in new
+words. `ordinary` is talk about the same things without an attack, which the patterns were corrected by. LoCoMo's turns
+are ordinary conversation that nothing was fitted to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests" / "security")]
+
+from fence import HERE, broken, texts
+from recall_data import load
+
+from memory_mgr import NewMemory, SyncMemoryManager
+from memory_mgr.policy.suspicion import suspicions
+from memory_mgr.testing import FakeEmbedder
+
+
+def fenced(attacks: list[str]) -> int:
+    """How many attacks stay inside the block when they are recalled."""
+    with (
+        TemporaryDirectory() as folder,
+        SyncMemoryManager(path=folder, embedder=FakeEmbedder()) as memory,
+    ):
+        memory.add_memories([NewMemory(content=text, source=f"s{n}") for n, text in enumerate(attacks)])
+        contexts = (memory.build_context(text, 5_000, filters={"source": f"s{n}"}) for n, text in enumerate(attacks))
+        return sum(len(context.entries) == 1 and broken(context.text) is None for context in contexts)
+
+
+def rate(flagged: int, total: int) -> dict[str, float]:
+    return {"texts": total, "flagged": flagged, "rate": round(flagged / total, 4)}
+
+
+def families(name: str) -> dict[str, str]:
+    """Flagged of all, by family."""
+    lines = [json.loads(line) for line in (HERE / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+    total = Counter(line["family"] for line in lines)
+    caught = Counter(line["family"] for line in lines if suspicions(line["text"]))
+    return {family: f"{caught[family]}/{count}" for family, count in total.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--locomo", type=Path, required=True)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    turns = [turn.text for conversation in load(arguments.locomo) for turn in conversation.turns]
+    start = time.process_time()
+    alarms = sum(bool(suspicions(turn)) for turn in turns)
+    milliseconds = (time.process_time() - start) / len(turns) * 1000
+    report: dict = {
+        "command": f"python benchmarks/poisoning.py --locomo {arguments.locomo.name}",
+        "versions": {"memory-mgr": version("memory-mgr"), "python": sys.version.split()[0]},
+        "milliseconds_of_processor_a_turn": round(milliseconds, 3),
+    }
+    for name in ("attacks", "attacks_unseen"):
+        corpus = texts(name)
+        caught = sum(bool(suspicions(text)) for text in corpus)
+        report[name] = rate(caught, len(corpus)) | {"fenced": fenced(corpus), "families": families(name)}
+    ordinary = texts("ordinary")
+    report["ordinary"] = rate(sum(bool(suspicions(text)) for text in ordinary), len(ordinary))
+    report["locomo_turns"] = rate(alarms, len(turns))
+    print(json.dumps(report, indent=2))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

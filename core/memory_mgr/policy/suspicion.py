@@ -1,0 +1,85 @@
+"""Whether a text wants to give a model orders.
+
+A heuristic: patterns of `data/suspicion_patterns.txt` over text folded so that look-alike letters, invisible
+characters, spaced-out letters, digits for letters, reversed runs and base64 do not hide words. It catches what is
+written plainly, not what is meant; whoever words an attack as a plain statement passes. So it marks, and the fence
+around all recalled text (see `policy.rendering`) is what does not depend on it. How much it catches, and how often it
+is wrong about ordinary talk, is measured by `benchmarks/poisoning.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+
+from pydantic import Field
+
+from memory_mgr.policy.escaping import folded
+from memory_mgr.policy.lexicon import load_pattern, load_sections
+from memory_mgr.policy.settings import Settings
+from memory_mgr.types import SuspicionPolicy
+
+HIDDEN = "hidden"
+_FILE = "suspicion_patterns"
+_CHARACTERS = 50_000
+"""Of the beginning and of the end of a longer text."""
+_SPACED = re.compile(r"\b(?:[^\W_][ ._\-*]){3,}[^\W_]\b")
+_ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
+_BLANK = re.compile(r"[^\S\n]+|(?<=\w)[-_*](?=\w)")
+_LEET = str.maketrans("013457@$", "oieastas")
+_WORDS_WITH_DIGITS = re.compile(r"\b(?=[a-z]*[0-9@$])[a-z0-9@$]{4,}\b")
+_TAGS = re.compile("[\U000e0020-\U000e007e]+")
+_REVERSED = re.compile("\u202e([^\u202c\n]+)")
+
+
+class SuspicionConfig(Settings):
+    """What becomes of text that seems to give a model orders."""
+
+    policy: SuspicionPolicy = Field(
+        "flag",
+        description='"flag" notes it with the entry; "quarantine" also keeps it out of search and context; "drop" '
+        'refuses it, but for messages, which are kept as under "quarantine"; "off" does not look.',
+    )
+
+
+def suspicions(text: str) -> tuple[str, ...]:
+    """What a text seems to be after, by the names of the sections of the patterns, sorted; () for ordinary text."""
+    if len(text) > 2 * _CHARACTERS:
+        text = f"{text[:_CHARACTERS]}\n{text[-_CHARACTERS:]}"
+    found = {section for view in _views(text) for section in load_sections(_FILE) if _found(section, view)}
+    if _TAGS.search(text) or _REVERSED.search(text):
+        found.add(HIDDEN)
+    return tuple(sorted(found))
+
+
+def _found(section: str, view: str) -> bool:
+    return load_pattern(_FILE, section).search(view) is not None
+
+
+def _views(text: str) -> list[str]:
+    """The text as it can be read: as it looks, with letters for digits, backwards, decoded."""
+    views = [_plain(text)]
+    if not text.isascii():
+        # As it is written: scripts that are not Latin lose letters when they are read as if they were.
+        views.append(unicodedata.normalize("NFKC", text).casefold())
+    joined = _SPACED.sub(lambda run: re.sub(r"[ ._\-*]", "", run.group()), views[0])
+    respelt = _WORDS_WITH_DIGITS.sub(lambda word: word.group().translate(_LEET), joined)
+    views += [view for view in dict.fromkeys((joined, respelt)) if view != views[0]]
+    views += [_plain(run[::-1]) for run in _REVERSED.findall(text)]
+    views += [_plain(decoded) for run in _ENCODED.findall(text) if (decoded := _decoded(run))]
+    return views
+
+
+def _plain(text: str) -> str:
+    return _BLANK.sub(" ", folded(text).replace("\r", "\n").replace("\u2028", "\n").replace("’", "'")).strip()
+
+
+def _decoded(run: str) -> str:
+    """What a run of base64 says, if that is text."""
+    try:
+        said = base64.b64decode(run + "=" * (-len(run) % 4), validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+    return said if said.isprintable() else ""
