@@ -1,6 +1,6 @@
 """How many attacks in memory are fenced and flagged, and how often ordinary talk is flagged.
 
-python benchmarks/poisoning.py --locomo LOCOMO.json [--json OUT]
+PYTHONPATH=tests/security python benchmarks/poisoning.py --locomo LOCOMO.json [--json OUT]
 
 `attacks` is the corpus that the patterns were written with, so its rate says that they work, not how well they
 generalise. `attacks_unseen` was written afterwards and has not been looked at since: what to expect of attacks in new
@@ -18,8 +18,6 @@ from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tests" / "security")]
 
 from fence import HERE, broken, texts
 from recall_data import load
@@ -62,7 +60,7 @@ def main() -> None:
     alarms = sum(bool(suspicions(turn)) for turn in turns)
     milliseconds = (time.process_time() - start) / len(turns) * 1000
     report: dict = {
-        "command": f"python benchmarks/poisoning.py --locomo {arguments.locomo.name}",
+        "command": f"PYTHONPATH=tests/security python benchmarks/poisoning.py --locomo {arguments.locomo.name}",
         "versions": {"memory-mgr": version("memory-mgr"), "python": sys.version.split()[0]},
         "milliseconds_of_processor_a_turn": round(milliseconds, 3),
     }
