@@ -21,7 +21,6 @@ from langchain_memory_mgr.messages import as_langchain, as_message
 from langchain_memory_mgr.trimming import Item, MessageForm, beside_recalled
 from memory_mgr import MemoryConfig, MemoryManager, Message, SyncConversationContext, SyncMemoryManager
 from memory_mgr.connection import Connection
-from memory_mgr.policy import trimming
 from memory_mgr.policy.eviction import fitting
 from memory_mgr.types import JSON
 
@@ -124,9 +123,7 @@ class TieredMemory(BaseMemory):
 
         room = self.max_token_limit - FRAMING
         for _ in range(_TRIES):
-            sent, recalled = beside_recalled(items, room, self._memory_budget, recall, form)
-            if trimming.size(sent) > room:
-                sent = []  # A turn that is over the limit by itself; it can be recalled in parts.
+            sent, recalled = beside_recalled(items, room, self._memory_budget, recall, form, hard=True)
             filled = self._filled(sent, recalled)
             over = self._tokens(filled) - self.max_token_limit
             if over <= 0:

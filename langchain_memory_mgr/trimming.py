@@ -64,13 +64,23 @@ class MessageForm:
 
 
 def beside_recalled(
-    items: Sequence[Item], budget: int, memory_budget: int, recall: Recall, form: MessageForm
+    items: Sequence[Item], budget: int, memory_budget: int, recall: Recall, form: MessageForm, *, hard: bool = False
 ) -> tuple[list[Item], str]:
     """The newest turns of a history and what is recalled, together in `budget` tokens.
 
     Recalled text gets up to `memory_budget`, but the newest turn goes before it.
+
+    Args:
+        items: The history, oldest first.
+        budget: Tokens of both.
+        memory_budget: Tokens of recalled text.
+        recall: Gives it.
+        form: Reads the messages.
+        hard: Leave out the newest turn too if it is over the budget by itself; parts of it may then be recalled.
     """
     sent = trimming.fitted(items, budget - memory_budget, form, newest=budget)
+    if hard and trimming.size(sent) > budget:
+        sent = items = []
     room = min(memory_budget, budget - trimming.size(sent))
     recalled = recall([item.id for item in sent], room) if room > 0 else ""
     if not recalled and len(sent) < len(items):

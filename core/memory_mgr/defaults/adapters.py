@@ -250,7 +250,8 @@ def _text(answer: Any) -> str:
         return answer
     for attribute in ("text", "content"):
         value = getattr(answer, attribute, None)
-        value = value() if callable(value) else value
+        if callable(value) and not isinstance(value, str):  # LangChain's text is a string that can still be called
+            value = value()
         if isinstance(value, str):
             return value
         if isinstance(value, list):
