@@ -31,6 +31,8 @@ _ROLES: dict[MessageRole, Role] = {
     MessageRole.FUNCTION: "tool",
 }
 """The core knows four roles; the message's own is kept in `Message.original`."""
+_UNNAMED = "unnamed"
+"""The core wants to know which call a tool message answers; LlamaIndex's may leave it open."""
 ORIGIN = "llama_index"
 """Key of `Message.original` under which the message stands as LlamaIndex dumps it."""
 
@@ -48,7 +50,7 @@ def as_message(message: ChatMessage, *, id: str | None = None) -> Message:
         name=_name(message),
         id=id or uuid.uuid4().hex,
         tool_calls=tuple(calls_of(message)),
-        tool_call_id=answered_call(message),
+        tool_call_id=answered_call(message) or (_UNNAMED if role_of(message) == "tool" else None),
         original={ORIGIN: dumped(message)},
     )
 

@@ -14,6 +14,8 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import BaseTool
 from pydantic import PrivateAttr
 
@@ -110,6 +112,13 @@ def _pieces(whole: ChatResponse) -> list[ChatResponse]:
     half = len(text) // 2
     first = ChatResponse(message=ChatMessage(role="assistant", content=text[:half]), delta=text[:half])
     return [first, ChatResponse(message=whole.message, delta=text[half:])]
+
+
+class Shelf(BaseRetriever):
+    """Always finds the same page."""
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return [NodeWithScore(node=TextNode(text="A page about something else."), score=1.0)]
 
 
 def user(text: str) -> ChatMessage:

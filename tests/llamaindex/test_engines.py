@@ -20,26 +20,17 @@ from llama_index.core.chat_engine import (
     SimpleChatEngine,
 )
 from llama_index.core.query_engine import RetrieverQueryEngine
-from llama_index.core.retrievers import BaseRetriever
-from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from llamaindex_memory_mgr import TieredMemory
 from llamaindex_memory_mgr.counting import MessageCounter
 from memory_mgr import MemoryConfig, SyncMemoryManager
 
-from .helpers import Rule, ScriptedLLM
+from .helpers import Rule, ScriptedLLM, Shelf
 
 LIMIT = 1000
 TURNS = 60
 FACT = "Please note that my sister Helena keeps four alpacas in Cusco."
 QUESTION = "How many alpacas does my sister Helena keep in Cusco?"
-
-
-class Shelf(BaseRetriever):
-    """Always finds the same page."""
-
-    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return [NodeWithScore(node=TextNode(text="A page about something else."), score=1.0)]
 
 
 class Watched(TieredMemory):
