@@ -44,12 +44,12 @@ Numbers = dict[str, float]
 Rows = list[tuple[str, Numbers]]
 """Of each question: its conversation, and what was found."""
 
-_EMBEDDER = as_embedder(None, cache=100_000)
+EMBEDDER = as_embedder(None, cache=100_000)
 
 
 def config(folder: str | Path, **settings: Any) -> MemoryConfig:
     """The default configuration, embeddings shared between the runs."""
-    return MemoryConfig(path=Path(folder), embedder=_EMBEDDER, **settings)
+    return MemoryConfig(path=Path(folder), embedder=EMBEDDER, **settings)
 
 
 # --- importance --------------------------------------------------------------------------------------------
