@@ -46,7 +46,7 @@ RECEPTION = ("reaction", "follow_up", "taken_up")
 JUDGED = {
     "remember": 2.2,
     "critical": 1.6,
-    "terse_fact": 0.9,
+    "terse_fact": 1.3,
     "commitment": 0.4,
     "correction": 0.7,
     "contact": 1.2,

@@ -49,6 +49,7 @@ class EpisodicConfig(Settings):
     ttl_seconds: float | None = Field(
         None, gt=0, le=MAX_TTL_SECONDS, description="Time until a summary expires; None = never."
     )
+    quota: int | None = Field(None, ge=1, description="Summaries beyond which prune() lets the least worth go.")
     summary_tokens: int = Field(300, ge=16, description="Tokens of one summary.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from memory_mgr.engine.messages import MESSAGE
 from memory_mgr.engine.operations import Change
 from memory_mgr.policy.dedupe import Merge, Record
 from memory_mgr.policy.retention import Retainable
@@ -32,6 +33,7 @@ def retainable(
         derived=derived.get(entry.id, 0),
         expires_at=entry.expires_at,
         superseded=entry.superseded_by is not None,
+        message=entry.kind == MESSAGE,
         pinned=entry.pinned,
     )
 

@@ -38,6 +38,9 @@ class RetentionConfig(Settings):
     superseded_factor: float = Field(
         0.5, ge=0, le=1, description="What superseded entries' retention is multiplied by; 1 = no difference."
     )
+    message_factor: float = Field(
+        0.7, ge=0, le=1, description="The same for archived messages: what was noted by itself was worth noting."
+    )
     max_age_days: float | None = Field(None, gt=0, description="Older entries are pruned whatever they score.")
     protected_importance: float = Field(
         1.0, ge=0, le=1, description="Entries this important are never pruned by age (by quota, last)."
@@ -63,6 +66,7 @@ class Retainable:
         derived: How many entries were made of it (summaries, merges), >= 0.
         expires_at: When it stops being valid (aware), None = never.
         superseded: A newer entry replaced it.
+        message: It is a message of a conversation, archived as it was said.
         pinned: Never pruned.
     """
 
@@ -74,6 +78,7 @@ class Retainable:
     derived: int = 0
     expires_at: datetime | None = None
     superseded: bool = False
+    message: bool = False
     pinned: bool = False
 
 
@@ -122,7 +127,7 @@ def explain_retention(entry: Retainable, now: datetime, config: RetentionConfig 
 
     Recency is `0.5 ** (age / half_life)`; access is `log(1 + n) / log(1 + saturation)`, at most 1, halved with
     the time since the last recall; source is `1 - 0.5 ** derived`. All are multiplied by their share of the
-    weights and, for superseded entries, by `superseded_factor`.
+    weights and, for superseded entries and messages, by their factors.
     """
     config = config or RetentionConfig()
     signals = {
@@ -132,6 +137,7 @@ def explain_retention(entry: Retainable, now: datetime, config: RetentionConfig 
         "source": (config.source_weight, 1 - 0.5 ** min(entry.derived, 64)),
     }
     factor = config.superseded_factor if entry.superseded else 1.0
+    factor *= config.message_factor if entry.message else 1.0
     total = math.fsum(weight for weight, _ in signals.values())
     return {name: factor * weight * value / total for name, (weight, value) in signals.items()}
 
