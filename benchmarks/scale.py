@@ -96,9 +96,7 @@ def plain(folder: Path) -> Any:
     from chromadb.config import Settings
 
     client = chromadb.PersistentClient(str(folder), settings=Settings(anonymized_telemetry=False))
-    return client.get_or_create_collection(
-        "raw", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-    )
+    return client.get_or_create_collection("raw", embedding_function=None, configuration={"hnsw": {"space": "cosine"}})
 
 
 def fill(raw: Any, news: list[Any], first: int) -> None:

@@ -17,7 +17,8 @@ from memory_mgr.policy.query import Query, analyse
 from memory_mgr.policy.recall import Item, Ranked, rank
 from memory_mgr.policy.rerank import blend
 from memory_mgr.protocols import Reranker
-from memory_mgr.stores.catalog import Catalog, PoolRow
+from memory_mgr.stores.catalog import Catalog
+from memory_mgr.stores.catalog_reading import PoolRow
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
 from memory_mgr.stores.stems import stems

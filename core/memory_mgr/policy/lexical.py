@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 
 from memory_mgr.policy.lexicon import load_sections, load_words
 from memory_mgr.policy.recall_config import RecallConfig
@@ -128,10 +128,17 @@ def context_columns(
     for said in previous[: settings.context_entries]:
         if distance >= settings.far_words or abs(later - said.timestamp) > gap:
             break
-        spoken = words(said.text[-_MAX_ENTRY_CHARACTERS:])
-        (near if distance < settings.near_words else far).append(" ".join(spoken[-_MAX_ENTRY_WORDS:]))
-        distance, later = distance + max(1, len(spoken)), said.timestamp
+        spoken, count = _spoken(said.text[-_MAX_ENTRY_CHARACTERS:])
+        (near if distance < settings.near_words else far).append(spoken)
+        distance, later = distance + max(1, count), said.timestamp
     return " ".join(near), " ".join(far)
+
+
+@lru_cache(maxsize=2048)
+def _spoken(text: str) -> tuple[str, int]:
+    """The last words of an entry, and how many it has; asked again for each of the entries that follow it."""
+    spoken = words(text)
+    return " ".join(spoken[-_MAX_ENTRY_WORDS:]), len(spoken)
 
 
 def query_terms(text: str) -> tuple[str, ...]:

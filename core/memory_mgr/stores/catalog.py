@@ -1,59 +1,52 @@
 """The SQLite index beside Chroma: one file per namespace, never the truth, rebuilt from Chroma when in doubt.
 
 It answers what Chroma answers slowly or not at all: filters, neighbours, words, exact similarity of any few
-entries, and order of time.
+entries, and order of time. Here it is written; `catalog_reading` has the questions, `catalog_file` the tables.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_mgr.policy.lexical import Said, context_columns, index_text
 from memory_mgr.policy.recall_config import RecallConfig
-from memory_mgr.stores.catalog_file import CatalogFile
-from memory_mgr.stores.codec import decode_entry, encode_entry
+from memory_mgr.stores.catalog_reading import CatalogReader
+from memory_mgr.stores.codec import encode_entry
 from memory_mgr.stores.filters import flatten
-from memory_mgr.stores.selection import Selection
-from memory_mgr.stores.vector_cache import LIMIT_BYTES, VectorCache
-from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
+from memory_mgr.stores.vector_cache import quantized
+from memory_mgr.stores.word_index import WordIndex
+from memory_mgr.types import PASSAGE, MemoryEntry, Namespace
 
-_WINDOW = 8
-"""Earlier entries of the stream that are read to build the context columns (`RecallConfig.context_entries`)."""
-_INDEXED_CHARS = 20_000
-"""Characters whose words are indexed with an entry; what follows is found by the passages of the entry."""
-_TEXT_CHARS = 4000
-"""Characters of an entry that ranking looks at."""
+Rows = Sequence[NDArray[np.float32]] | NDArray[np.float32]
+
+_KNOWN = """
+SELECT e.id, e.rowid, e.tier, e.source, e.ts, e.seq, e.speaker, e.content
+FROM json_each(?) AS wanted CROSS JOIN entries e ON e.id = wanted.value
+"""
+_UPSERT = """
+INSERT INTO entries (rowid, id, tier, source, ts, seq, speaker, content, importance, expires, superseded_by, pinned,
+    kind, whole, record, vector, scale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET tier = excluded.tier, source = excluded.source, ts = excluded.ts, seq = excluded.seq,
+    speaker = excluded.speaker, content = excluded.content, importance = excluded.importance,
+    expires = excluded.expires, superseded_by = excluded.superseded_by, pinned = excluded.pinned,
+    kind = excluded.kind, record = excluded.record,
+    vector = iif(?, NULL, coalesce(excluded.vector, vector)), scale = coalesce(excluded.scale, scale)
+"""
 
 
-class PoolRow(NamedTuple):
-    """An entry as ranking sees it.
-
-    `previous` and `following` are rows of the same stream, `ts` is in epoch seconds, `whole` is the id of the entry
-    that a passage is part of.
-    """
+class _Known(NamedTuple):
+    """A row as it is, and what its words in the index depend on."""
 
     rowid: int
-    id: str
-    tier: str
-    source: str | None
-    speaker: str | None
-    content: str
-    ts: float
-    importance: float
-    previous: int | None
-    following: int | None
-    whole: str | None
-    similarity: float
+    shown: tuple[object, ...]
 
 
-class Catalog(CatalogFile):
+class Catalog(CatalogReader):
     """The index of one namespace: what was written is found again. Thread-safe.
 
     Args:
@@ -63,43 +56,89 @@ class Catalog(CatalogFile):
     """
 
     def __init__(self, path: Path | None, namespace: Namespace, recall: RecallConfig) -> None:
-        self._recall = recall
-        self._vectors: VectorCache | None = None
-        self._vectors_version: object = None
-        self._moved_vectors: list[tuple[int, bytes | None, float]] = []
         super().__init__(path, namespace)
+        self._words = WordIndex(self.db, recall)
+        self._moved_vectors: list[tuple[int, bytes | None, float]] = []
 
     def apply(
-        self,
-        entries: Sequence[MemoryEntry] = (),
-        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32] | None = None,
-        removed: Sequence[str] = (),
+        self, entries: Sequence[MemoryEntry] = (), vectors: Rows | None = None, removed: Sequence[str] = ()
     ) -> None:
         """Make the catalog say what Chroma now says, in one transaction.
 
         Args:
-            entries: Written entries.
+            entries: Written entries; ids are unique.
             vectors: Their vectors; None keeps those that are there.
             removed: Ids that are gone.
         """
         with self._lock:
             self._moved_vectors.clear()
-            self._apply(entries, vectors, removed)
+            with self.transaction():
+                self._apply(entries, vectors, removed)
+                done = [*removed, *(entry.id for entry in entries)]
+                self.db.executemany("DELETE FROM pending WHERE id = ?", ((i,) for i in done))
             self._refresh_vectors()
 
-    def _apply(
-        self,
-        entries: Sequence[MemoryEntry],
-        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32] | None,
-        removed: Sequence[str],
-    ) -> None:
+    def _apply(self, entries: Sequence[MemoryEntry], vectors: Rows | None, removed: Sequence[str]) -> None:
+        known = self._known([*removed, *(entry.id for entry in entries)])
+        gone = [known.pop(i).rowid for i in dict.fromkeys(removed) if i in known]
+        changed = [e for e in entries if e.id not in known or known[e.id].shown != _shown(e)]
+        stale = self._words.following([*gone, *(known[e.id].rowid for e in changed if e.id in known)])
+        self._remove(gone)
+        rowids = self._put(entries, vectors, known)
+        moved = {rowids[entry.id] for entry in changed}
+        self._words.index((stale - set(gone)) | moved | self._words.following(moved))
+
+    def load(self, entries: Sequence[MemoryEntry], vectors: Rows) -> None:
+        """Write many rows without their words, for `index_words` to follow; `apply` is for all else."""
         with self.transaction():
-            stale = self._remove(removed)
-            for position, entry in enumerate(entries):
-                stale |= self._put(entry, None if vectors is None else vectors[position])
-            self._index(stale)
-            done = [*removed, *(entry.id for entry in entries)]
-            self.db.executemany("DELETE FROM pending WHERE id = ?", ((i,) for i in done))
+            self._put(entries, vectors, self._known([entry.id for entry in entries]))
+            self._moved_vectors.clear()
+
+    def index_words(self) -> None:
+        """Index the words of all rows."""
+        with self.transaction():
+            self._words.index([row[0] for row in self.db.execute("SELECT rowid FROM entries")])
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._vectors = None
+        with self.transaction():
+            for table in ("entries", "attributes", "words", "pending"):
+                self.db.execute(f"DELETE FROM {table}")
+
+    def _known(self, ids: Sequence[str]) -> dict[str, _Known]:
+        rows = self.db.execute(_KNOWN, (json.dumps(ids),))
+        return {memory_id: _Known(rowid, tuple(shown)) for memory_id, rowid, *shown in rows}
+
+    def _put(self, entries: Sequence[MemoryEntry], vectors: Rows | None, known: dict[str, _Known]) -> dict[str, int]:
+        """Write rows; where each entry is."""
+        (last,) = self.db.execute("SELECT coalesce(max(rowid), 0) FROM entries").fetchone()
+        fresh = (entry.id for entry in entries if entry.id not in known)
+        rowids = {i: row.rowid for i, row in known.items()} | {i: n for n, i in enumerate(fresh, last + 1)}
+        stored: Sequence[tuple[bytes | None, float | None]]
+        stored = [(None, None)] * len(entries) if vectors is None else quantized(vectors)
+        for entry, (vector, scale) in zip(entries, stored, strict=True):
+            if vector is not None or entry.found_by == ():
+                self._moved_vectors.append((rowids[entry.id], None if entry.found_by == () else vector, scale or 0.0))
+        self.db.executemany(
+            _UPSERT,
+            (_row(entry, rowids[entry.id], *vector) for entry, vector in zip(entries, stored, strict=True)),
+        )
+        self._forget_attributes([row.rowid for row in known.values()])
+        self.db.executemany(
+            "INSERT OR IGNORE INTO attributes VALUES (?, ?, ?, ?)",
+            ((key, kind, value, rowids[entry.id]) for entry in entries for key, kind, value in flatten(entry.metadata)),
+        )
+        return rowids
+
+    def _remove(self, rowids: Collection[int]) -> None:
+        self._words.remove(rowids)
+        self._forget_attributes(rowids)
+        self.db.executemany("DELETE FROM entries WHERE rowid = ?", ((rowid,) for rowid in rowids))
+        self._moved_vectors.extend((rowid, None, 0.0) for rowid in rowids)
+
+    def _forget_attributes(self, rowids: Collection[int]) -> None:
+        self.db.executemany("DELETE FROM attributes WHERE entry = ?", ((rowid,) for rowid in rowids))
 
     def _refresh_vectors(self) -> None:
         """Bring the vectors in memory, if they are there, to what was just committed."""
@@ -111,332 +150,6 @@ class Catalog(CatalogFile):
             else:
                 self._vectors.put(rowid, vector, scale)
 
-    def clear(self) -> None:
-        """Forget all rows."""
-        self._vectors = None
-        with self.transaction():
-            for table in ("entries", "attributes", "words", "pending"):
-                self.db.execute(f"DELETE FROM {table}")
-
-    def _put(self, entry: MemoryEntry, vector: NDArray[np.float32] | None) -> set[int]:
-        """Write one row; the rows whose words must be indexed again."""
-        old = self.db.execute(
-            "SELECT rowid, tier, source, ts, seq, speaker, content FROM entries WHERE id = ?", (entry.id,)
-        ).fetchone()
-        stream = (entry.memory_type.value, entry.source, entry.timestamp.timestamp(), entry.sequence)
-        unchanged = old is not None and old[1:] == (*stream, entry.speaker, entry.content)
-        stale = set() if unchanged or old is None else self._following(*old[1:5])
-        rowid = self._upsert(entry, stream, vector)
-        self.db.execute("DELETE FROM attributes WHERE entry = ?", (rowid,))
-        self.db.executemany(
-            "INSERT OR IGNORE INTO attributes VALUES (?, ?, ?, ?)",
-            ((key, kind, value, rowid) for key, kind, value in flatten(entry.metadata)),
-        )
-        return stale if unchanged else stale | {rowid} | self._following(*stream)
-
-    def _upsert(self, entry: MemoryEntry, stream: tuple[object, ...], vector: NDArray[np.float32] | None) -> int:
-        hidden = entry.found_by == ()
-        blob, scale = (None, None) if vector is None or hidden else quantized(vector)
-        row = self.db.execute(
-            "INSERT INTO entries (id, tier, source, ts, seq, speaker, importance, expires, superseded_by, pinned,"
-            " kind, whole, content, record, vector, scale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET tier = excluded.tier, source = excluded.source, ts = excluded.ts,"
-            " seq = excluded.seq, speaker = excluded.speaker, importance = excluded.importance,"
-            " expires = excluded.expires, superseded_by = excluded.superseded_by, pinned = excluded.pinned,"
-            " kind = excluded.kind, content = excluded.content, record = excluded.record,"
-            " vector = iif(?, NULL, coalesce(excluded.vector, vector)), scale = coalesce(excluded.scale, scale)"
-            " RETURNING rowid",
-            (
-                entry.id,
-                *stream,
-                entry.speaker,
-                entry.importance_score,
-                entry.expires_at.timestamp() if entry.expires_at else None,
-                entry.superseded_by,
-                entry.pinned,
-                entry.kind,
-                entry.details.get("whole") if entry.kind == PASSAGE else None,
-                entry.content,
-                encode_entry(entry),
-                blob,
-                scale,
-                hidden,
-            ),
-        ).fetchone()
-        if hidden or (blob is not None and scale is not None):
-            self._moved_vectors.append((row[0], blob, scale or 0.0))
-        return int(row[0])
-
-    def _remove(self, ids: Sequence[str]) -> set[int]:
-        stale: set[int] = set()
-        for memory_id in ids:
-            row = self.db.execute(
-                "SELECT rowid, tier, source, ts, seq FROM entries WHERE id = ?", (memory_id,)
-            ).fetchone()
-            if row is None:
-                continue
-            stale |= self._following(*row[1:])
-            self.db.execute("DELETE FROM words WHERE rowid = ?", row[:1])
-            self.db.execute("DELETE FROM attributes WHERE entry = ?", row[:1])
-            self.db.execute("DELETE FROM entries WHERE rowid = ?", row[:1])
-            self._moved_vectors.append((row[0], None, 0.0))
-            stale.discard(row[0])
-        return stale
-
-    def _following(self, tier: str, source: str | None, ts: float, seq: int) -> set[int]:
-        """The rows whose context columns show this place of the stream."""
-        if source is None:
-            return set()
-        return {
-            row[0]
-            for row in self.db.execute(
-                "SELECT rowid FROM entries WHERE tier = ? AND source = ? AND (ts, seq) > (?, ?) AND whole IS NULL"
-                " ORDER BY ts, seq LIMIT ?",
-                (tier, source, ts, seq, _WINDOW),
-            )
-        }
-
-    def _index(self, rowids: Iterable[int]) -> None:
-        for rowid in sorted(rowids):
-            row = self.db.execute(
-                "SELECT speaker, content, tier, source, ts, seq, whole FROM entries WHERE rowid = ?", (rowid,)
-            ).fetchone()
-            if row is None:
-                continue
-            speaker, content, *stream, whole = row
-            moment = datetime.fromtimestamp(stream[2], UTC)
-            near, far = context_columns(() if whole else self._before(tuple(stream)), moment, self._recall)
-            own = index_text(_said(speaker, content[:_INDEXED_CHARS]))
-            self.db.execute(
-                "INSERT OR REPLACE INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)",
-                (rowid, own, near, far),
-            )
-
-    def _before(self, stream: tuple[Any, ...]) -> list[Said]:
-        if stream[1] is None:
-            return []
-        rows = self.db.execute(
-            "SELECT speaker, content, ts FROM entries WHERE tier = ? AND source = ? AND (ts, seq) < (?, ?)"
-            " AND whole IS NULL"
-            " ORDER BY ts DESC, seq DESC LIMIT ?",
-            (*stream, _WINDOW),
-        )
-        return [Said(_said(speaker, content), datetime.fromtimestamp(ts, UTC)) for speaker, content, ts in rows]
-
-    # --- reading -------------------------------------------------------------------------------------------
-
-    def words_matching(
-        self, match: str, selection: Selection, weights: Sequence[float], limit: int
-    ) -> list[tuple[int, float]]:
-        """The best (rowid, BM25) for an FTS5 expression, higher is better, best first.
-
-        Args:
-            match: An FTS5 expression made by `policy.lexical`, never raw user text.
-            selection: What may be found.
-            weights: One per column of the word index.
-            limit: How many at most.
-        """
-        condition, parameters = selection.where(per_row=True)
-        marks = ", ".join("?" * len(weights))
-        rows = self.all_rows(
-            f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"
-            f" JOIN entries ON entries.rowid = words.rowid WHERE words MATCH ? AND {condition}"
-            " ORDER BY score DESC LIMIT ?",
-            [*weights, match, *parameters, limit],
-        )
-        return [(int(rowid), float(score)) for rowid, score in rows]
-
-    def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
-        """In how many entries each indexed term occurs; terms that do not occur are left out."""
-        rows = self.all_rows(
-            "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))",
-            (json.dumps(terms),),
-        )
-        return {str(term): int(count) for term, count in rows}
-
-    def count(self, selection: Selection) -> int:
-        """How many entries the selection holds."""
-        condition, parameters = selection.where()
-        return int(self.all_rows(f"SELECT count(*) FROM entries WHERE {condition}", parameters)[0][0])
-
-    def tier_counts(self) -> dict[MemoryType, int]:
-        """All entries by tier, hidden ones too."""
-        return self._counted("SELECT tier, n FROM counts WHERE NOT passages")
-
-    def stored_counts(self) -> dict[MemoryType, int]:
-        """What Chroma should count by tier: entries and their passages."""
-        return self._counted("SELECT tier, sum(n) FROM counts GROUP BY tier")
-
-    def _counted(self, sql: str) -> dict[MemoryType, int]:
-        rows = dict(self.all_rows(sql))
-        return {tier: int(rows.get(tier.value, 0)) for tier in MemoryType}
-
-    def hidden(self, now: datetime) -> tuple[int, int]:
-        """How many entries are superseded, and how many of the others have expired."""
-        row = self.all_rows(
-            "SELECT coalesce(sum(superseded_by IS NOT NULL), 0),"
-            " coalesce(sum(superseded_by IS NULL AND expires <= ?), 0)"
-            " FROM entries WHERE superseded_by IS NOT NULL OR expires IS NOT NULL",
-            (now.timestamp(),),
-        )[0]
-        return int(row[0]), int(row[1])
-
-    def rowids(self, selection: Selection, ids: Sequence[str]) -> dict[str, int]:
-        """Rows by id of those among `ids` that the selection holds."""
-        condition, parameters = selection.where(per_row=True)
-        # CROSS JOIN keeps SQLite from walking the tier to look for the ids.
-        rows = self.all_rows(
-            "SELECT entries.id, entries.rowid FROM json_each(?) AS wanted"
-            f" CROSS JOIN entries ON entries.id = wanted.value WHERE {condition}",
-            [json.dumps(list(ids)), *parameters],
-        )
-        return dict(rows)
-
-    def eligible(self, rowids: Sequence[int], selection: Selection) -> set[int]:
-        """Those of `rowids` that the selection holds."""
-        condition, parameters = selection.where(per_row=True)
-        rows = self.all_rows(
-            "SELECT entries.rowid FROM json_each(?) AS wanted"
-            f" CROSS JOIN entries ON entries.rowid = wanted.value WHERE {condition}",
-            [json.dumps(list(rowids)), *parameters],
-        )
-        return {int(row[0]) for row in rows}
-
-    def vocabulary(self, prefix: str, limit: int = 2000) -> list[tuple[str, int]]:
-        """Indexed terms that begin with `prefix`, with the number of entries they occur in."""
-        rows = self.all_rows(
-            "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?",
-            (prefix, prefix + "\U0010ffff", limit),
-        )
-        return [(str(term), int(count)) for term, count in rows]
-
-    def exact(self, query: NDArray[np.float32], selection: Selection, top_k: int) -> list[tuple[int, float]]:
-        """The `top_k` nearest of the selection as (rowid, cosine), every vector compared."""
-        condition, parameters = selection.where()
-        rows = self.all_rows(f"SELECT rowid FROM entries WHERE {condition}", parameters)
-        rowids = [int(row[0]) for row in rows]
-        scores = self._cosines(query, rowids)
-        best = np.argsort(-scores, kind="stable")[:top_k]
-        return [(rowids[i], float(scores[i])) for i in best]
-
-    def nearest(self, query: NDArray[np.float32], selection: Selection) -> dict[str, str]:
-        """Every entry of the selection that has a vector, best first, with the nearest of it and its passages."""
-        condition, parameters = selection.with_passages().where()
-        rows = self.all_rows(f"SELECT rowid, id, coalesce(whole, id) FROM entries WHERE {condition}", parameters)
-        best: dict[str, str] = {}
-        for i in np.argsort(-self._cosines(query, [row[0] for row in rows]), kind="stable").tolist():
-            best.setdefault(rows[i][2], rows[i][1])
-        return best
-
-    def values(self, path: str, selection: Selection) -> list[str]:
-        """The different texts that entries of the selection hold under a path of their metadata, sorted."""
-        condition, parameters = selection.where()
-        rows = self.all_rows(
-            "SELECT DISTINCT value FROM attributes JOIN entries ON entries.rowid = attributes.entry"
-            f" WHERE key = ? AND type = 's' AND {condition} ORDER BY value",
-            [path, *parameters],
-        )
-        return [str(row[0]) for row in rows]
-
-    def pool(self, rowids: Sequence[int], query: NDArray[np.float32]) -> list[PoolRow]:
-        """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
-        rows = self.all_rows(_POOL, (_TEXT_CHARS, json.dumps(list(rowids))))
-        scores = self._cosines(query, [row[0] for row in rows])
-        return [PoolRow._make((*row, score)) for row, score in zip(rows, scores.tolist(), strict=True)]
-
-    def _cosines(self, query: NDArray[np.float32], rowids: Sequence[int]) -> NDArray[np.float32]:
-        with self._lock:
-            version = self.db.execute("PRAGMA data_version").fetchone()
-            if self._vectors is None or version != self._vectors_version:
-                rows = self.db.execute("SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL").fetchall()
-                self._vectors, self._vectors_version = VectorCache(rows), version
-            scores = self._vectors.cosines(query, rowids)
-            if self._vectors.bytes > LIMIT_BYTES:
-                self._vectors = None
-            return scores
-
-    def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
-        """Whole entries by row."""
-        rows = self.all_rows(
-            f"SELECT rowid, {_ENTRY} FROM entries WHERE rowid IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(rowids)),),
-        )
-        return {row[0]: self._entry(row[1:]) for row in rows}
-
-    def by_ids(self, ids: Sequence[str]) -> list[MemoryEntry]:
-        """Whole entries in the order of `ids`, hidden ones too; missing ones are left out."""
-        rows = self.all_rows(
-            f"SELECT id, {_ENTRY} FROM entries WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(ids)),),
-        )
-        found = {row[0]: self._entry(row[1:]) for row in rows}
-        return [found[i] for i in dict.fromkeys(ids) if i in found]
-
-    def passages(self, wholes: Sequence[str]) -> list[MemoryEntry]:
-        """The passages of these entries."""
-        rows = self.all_rows(
-            f"SELECT {_ENTRY} FROM entries WHERE whole IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(wholes)),),
-        )
-        return [self._entry(row) for row in rows]
-
-    def listed(
-        self, selection: Selection, *, limit: int | None, offset: int = 0, newest_first: bool = False
-    ) -> list[MemoryEntry]:
-        """Entries of the selection in order of time."""
-        condition, parameters = selection.where()
-        direction = "DESC" if newest_first else "ASC"
-        rows = self.all_rows(
-            f"SELECT {_ENTRY} FROM entries WHERE {condition} ORDER BY ts {direction}, seq {direction} LIMIT ? OFFSET ?",
-            [*parameters, -1 if limit is None else limit, offset],
-        )
-        return [self._entry(row) for row in rows]
-
-    def mentioning(self, text: str) -> list[MemoryEntry]:
-        """Entries whose record holds `text`, hidden ones too; every record is looked at."""
-        rows = self.all_rows(f"SELECT {_ENTRY} FROM entries WHERE instr(record, ?) AND whole IS NULL", (text,))
-        return [self._entry(row) for row in rows]
-
-    def expired(self, moment: datetime) -> list[MemoryEntry]:
-        """Entries whose time was up by `moment`."""
-        rows = self.all_rows(
-            f"SELECT {_ENTRY} FROM entries WHERE expires <= ? AND whole IS NULL", (moment.timestamp(),)
-        )
-        return [self._entry(row) for row in rows]
-
-    def conversations(self) -> list[str]:
-        """Sources of messages, sorted."""
-        rows = self.all_rows("SELECT DISTINCT source FROM entries WHERE kind = 'message' ORDER BY source")
-        return [str(row[0]) for row in rows]
-
-    def derivations(self) -> dict[str, int]:
-        """Of how many entries each entry is a source, for those that are any."""
-        rows = self.all_rows(
-            "SELECT origin.value, count(*) FROM entries, json_each(entries.record, '$.from') AS origin"
-            " WHERE instr(record, '\"from\":') GROUP BY origin.value"
-        )
-        return {str(i): int(n) for i, n in rows}
-
-    def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of these entries in their order, as exact as int8 is; shape (len(ids), dimensions)."""
-        rows = self.all_rows(
-            "SELECT vector, scale FROM json_each(?) AS wanted CROSS JOIN entries ON entries.id = wanted.value"
-            " ORDER BY wanted.key",
-            (json.dumps(list(ids)),),
-        )
-        stored = np.frombuffer(b"".join(row[0] for row in rows), np.int8).reshape(len(rows), -1)
-        scales = np.fromiter((row[1] for row in rows), np.float32, len(rows))
-        return stored * scales[:, None]
-
-    def accesses(self) -> dict[str, tuple[int, datetime]]:
-        """How often and when last each entry was recalled, for those that were."""
-        rows = self.all_rows("SELECT id, accesses, accessed FROM entries WHERE accesses > 0")
-        return {str(i): (int(n), datetime.fromtimestamp(at, UTC)) for i, n, at in rows}
-
-    def last_sequence(self) -> int:
-        """The highest sequence in the namespace, 0 if there is none."""
-        return int(self.all_rows("SELECT coalesce(max(seq), 0) FROM entries")[0][0])
-
     def touch(self, accesses: dict[str, int], moment: float) -> None:
         """Add to the access counts of entries; `moment` in epoch seconds."""
         with self.transaction():
@@ -445,30 +158,27 @@ class Catalog(CatalogFile):
                 ((times, moment, memory_id) for memory_id, times in accesses.items()),
             )
 
-    def _entry(self, row: tuple[Any, ...]) -> MemoryEntry:
-        tier, content, record = row
-        return decode_entry(content, record, self.namespace, MemoryType(tier))
+
+def _shown(entry: MemoryEntry) -> tuple[object, ...]:
+    """What the word index says of an entry and its neighbours: place in the stream, speaker, text."""
+    stream = (entry.memory_type.value, entry.source, entry.timestamp.timestamp(), entry.sequence)
+    return (*stream, entry.speaker, entry.content)
 
 
-_ENTRY = "tier, content, record"
-_POOL = """
-SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts, e.importance,
-    (SELECT p.rowid FROM entries p WHERE p.tier = e.tier AND p.source = e.source AND (p.ts, p.seq) < (e.ts, e.seq)
-     AND p.whole IS NULL AND e.whole IS NULL
-     ORDER BY p.ts DESC, p.seq DESC LIMIT 1),
-    (SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
-     AND n.whole IS NULL AND e.whole IS NULL
-     ORDER BY n.ts, n.seq LIMIT 1),
-    e.whole
-FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
-"""
-
-
-def quantized(vector: NDArray[np.float32]) -> tuple[bytes, float]:
-    """A unit vector as int8 with its scale: a quarter of the bytes at an error of cosine below .001."""
-    scale = float(np.abs(vector).max()) / 127 or 1.0
-    return np.rint(vector / scale).astype(np.int8).tobytes(), scale
-
-
-def _said(speaker: str | None, content: str) -> str:
-    return f"{speaker}: {content}" if speaker else content
+def _row(entry: MemoryEntry, rowid: int, vector: bytes | None, scale: float | None) -> tuple[object, ...]:
+    hidden = entry.found_by == ()
+    return (
+        rowid,
+        entry.id,
+        *_shown(entry),
+        entry.importance_score,
+        entry.expires_at.timestamp() if entry.expires_at else None,
+        entry.superseded_by,
+        entry.pinned,
+        entry.kind,
+        entry.details.get("whole") if entry.kind == PASSAGE else None,
+        encode_entry(entry),
+        None if hidden else vector,
+        None if hidden else scale,
+        hidden,
+    )

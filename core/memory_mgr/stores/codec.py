@@ -12,6 +12,7 @@ from typing import Any
 
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _PLAIN = {
     "source": "src",
     "speaker": "who",
@@ -43,7 +44,7 @@ def encode_entry(entry: MemoryEntry) -> str:
 
 def as_json(value: object) -> str:
     """JSON without spaces, text as it is: the same value is always the same text."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def record_of(entry: MemoryEntry) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.stores.ahead import ahead
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.passages import is_part
@@ -41,7 +42,7 @@ def truth(
     copies: list[MemoryEntry] = []
     vectors: dict[tuple[str, MemoryType], NDArray[np.float32]] = {}
     for tier in MemoryType:
-        for batch, found in store.scan(namespace, tier, with_vectors=True):
+        for batch, found in ahead(store.scan(namespace, tier, with_vectors=True)):
             copies += batch
             if found is not None:
                 vectors.update(zip(((e.id, tier) for e in batch), found, strict=True))

@@ -152,8 +152,9 @@ class Repository:
             catalog.clear()
             for start in range(0, len(entries), 1000):
                 batch = entries[start : start + 1000]
-                catalog.apply(batch, [vectors[e.id] for e in batch])
+                catalog.load(batch, [vectors[e.id] for e in batch])
                 self._report(total + start + len(batch), 2 * total)
+            catalog.index_words()
         return len(entries)
 
     def _report(self, done: int, total: int) -> None:

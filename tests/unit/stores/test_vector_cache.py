@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_mgr.stores.catalog import quantized
-from memory_mgr.stores.vector_cache import VectorCache
+from memory_mgr.stores.vector_cache import VectorCache, quantized
 
 _STEPS = st.lists(st.tuples(st.sampled_from(["put", "remove"]), st.integers(1, 12), st.integers(0, 7)), max_size=60)
 
@@ -16,11 +15,11 @@ _STEPS = st.lists(st.tuples(st.sampled_from(["put", "remove"]), st.integers(1, 1
 def test_it_follows_every_change(start: dict[int, int], steps: list[tuple[str, int, int]]) -> None:
     """Rows are found with the vector last put, rows removed or never put score -1."""
     axes = np.eye(8, dtype=np.float32)
-    cache = VectorCache([(rowid, *quantized(axes[axis])) for rowid, axis in start.items()])
+    cache = VectorCache([(rowid, *quantized(axes[[axis]])[0]) for rowid, axis in start.items()])
     model = dict(start)
     for step, rowid, axis in steps:
         if step == "put":
-            cache.put(rowid, *quantized(axes[axis]))
+            cache.put(rowid, *quantized(axes[[axis]])[0])
             model[rowid] = axis
         else:
             cache.remove(rowid)

@@ -1,0 +1,281 @@
+"""What the catalog answers: words, neighbours, similarity, filters, order of time, counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_mgr.stores.catalog_file import CatalogFile
+from memory_mgr.stores.codec import decode_entry
+from memory_mgr.stores.selection import Selection
+from memory_mgr.stores.vector_cache import LIMIT_BYTES, VectorCache
+from memory_mgr.types import MemoryEntry, MemoryType, Namespace
+
+_TEXT_CHARS = 4000
+"""Characters of an entry that ranking looks at."""
+
+
+class PoolRow(NamedTuple):
+    """An entry as ranking sees it.
+
+    `previous` and `following` are rows of the same stream, `ts` is in epoch seconds, `whole` is the id of the entry
+    that a passage is part of.
+    """
+
+    rowid: int
+    id: str
+    tier: str
+    source: str | None
+    speaker: str | None
+    content: str
+    ts: float
+    importance: float
+    previous: int | None
+    following: int | None
+    whole: str | None
+    similarity: float
+
+
+class CatalogReader(CatalogFile):
+    """The questions. Thread-safe."""
+
+    def __init__(self, path: Path | None, namespace: Namespace) -> None:
+        self._vectors: VectorCache | None = None
+        self._vectors_version: object = None
+        super().__init__(path, namespace)
+
+    def words_matching(
+        self, match: str, selection: Selection, weights: Sequence[float], limit: int
+    ) -> list[tuple[int, float]]:
+        """The best (rowid, BM25) for an FTS5 expression, higher is better, best first.
+
+        Args:
+            match: An FTS5 expression made by `policy.lexical`, never raw user text.
+            selection: What may be found.
+            weights: One per column of the word index.
+            limit: How many at most.
+        """
+        condition, parameters = selection.where(per_row=True)
+        marks = ", ".join("?" * len(weights))
+        rows = self.all_rows(
+            f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"
+            f" JOIN entries ON entries.rowid = words.rowid WHERE words MATCH ? AND {condition}"
+            " ORDER BY score DESC LIMIT ?",
+            [*weights, match, *parameters, limit],
+        )
+        return [(int(rowid), float(score)) for rowid, score in rows]
+
+    def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
+        """In how many entries each indexed term occurs; terms that do not occur are left out."""
+        rows = self.all_rows(
+            "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))",
+            (json.dumps(terms),),
+        )
+        return {str(term): int(count) for term, count in rows}
+
+    def count(self, selection: Selection) -> int:
+        """How many entries the selection holds."""
+        condition, parameters = selection.where()
+        return int(self.all_rows(f"SELECT count(*) FROM entries WHERE {condition}", parameters)[0][0])
+
+    def tier_counts(self) -> dict[MemoryType, int]:
+        """All entries by tier, hidden ones too."""
+        return self._counted("SELECT tier, n FROM counts WHERE NOT passages")
+
+    def stored_counts(self) -> dict[MemoryType, int]:
+        """What Chroma should count by tier: entries and their passages."""
+        return self._counted("SELECT tier, sum(n) FROM counts GROUP BY tier")
+
+    def _counted(self, sql: str) -> dict[MemoryType, int]:
+        rows = dict(self.all_rows(sql))
+        return {tier: int(rows.get(tier.value, 0)) for tier in MemoryType}
+
+    def hidden(self, now: datetime) -> tuple[int, int]:
+        """How many entries are superseded, and how many of the others have expired."""
+        row = self.all_rows(
+            "SELECT coalesce(sum(superseded_by IS NOT NULL), 0),"
+            " coalesce(sum(superseded_by IS NULL AND expires <= ?), 0)"
+            " FROM entries WHERE superseded_by IS NOT NULL OR expires IS NOT NULL",
+            (now.timestamp(),),
+        )[0]
+        return int(row[0]), int(row[1])
+
+    def rowids(self, selection: Selection, ids: Sequence[str]) -> dict[str, int]:
+        """Rows by id of those among `ids` that the selection holds."""
+        condition, parameters = selection.where(per_row=True)
+        # CROSS JOIN keeps SQLite from walking the tier to look for the ids.
+        rows = self.all_rows(
+            "SELECT entries.id, entries.rowid FROM json_each(?) AS wanted"
+            f" CROSS JOIN entries ON entries.id = wanted.value WHERE {condition}",
+            [json.dumps(list(ids)), *parameters],
+        )
+        return dict(rows)
+
+    def eligible(self, rowids: Sequence[int], selection: Selection) -> set[int]:
+        """Those of `rowids` that the selection holds."""
+        condition, parameters = selection.where(per_row=True)
+        rows = self.all_rows(
+            "SELECT entries.rowid FROM json_each(?) AS wanted"
+            f" CROSS JOIN entries ON entries.rowid = wanted.value WHERE {condition}",
+            [json.dumps(list(rowids)), *parameters],
+        )
+        return {int(row[0]) for row in rows}
+
+    def vocabulary(self, prefix: str, limit: int = 2000) -> list[tuple[str, int]]:
+        """Indexed terms that begin with `prefix`, with the number of entries they occur in."""
+        rows = self.all_rows(
+            "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?",
+            (prefix, prefix + "\U0010ffff", limit),
+        )
+        return [(str(term), int(count)) for term, count in rows]
+
+    def exact(self, query: NDArray[np.float32], selection: Selection, top_k: int) -> list[tuple[int, float]]:
+        """The `top_k` nearest of the selection as (rowid, cosine), every vector compared."""
+        condition, parameters = selection.where()
+        rows = self.all_rows(f"SELECT rowid FROM entries WHERE {condition}", parameters)
+        rowids = [int(row[0]) for row in rows]
+        scores = self._cosines(query, rowids)
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        return [(rowids[i], float(scores[i])) for i in best]
+
+    def nearest(self, query: NDArray[np.float32], selection: Selection) -> dict[str, str]:
+        """Every entry of the selection that has a vector, best first, with the nearest of it and its passages."""
+        condition, parameters = selection.with_passages().where()
+        rows = self.all_rows(f"SELECT rowid, id, coalesce(whole, id) FROM entries WHERE {condition}", parameters)
+        best: dict[str, str] = {}
+        for i in np.argsort(-self._cosines(query, [row[0] for row in rows]), kind="stable").tolist():
+            best.setdefault(rows[i][2], rows[i][1])
+        return best
+
+    def values(self, path: str, selection: Selection) -> list[str]:
+        """The different texts that entries of the selection hold under a path of their metadata, sorted."""
+        condition, parameters = selection.where()
+        rows = self.all_rows(
+            "SELECT DISTINCT value FROM attributes JOIN entries ON entries.rowid = attributes.entry"
+            f" WHERE key = ? AND type = 's' AND {condition} ORDER BY value",
+            [path, *parameters],
+        )
+        return [str(row[0]) for row in rows]
+
+    def pool(self, rowids: Sequence[int], query: NDArray[np.float32]) -> list[PoolRow]:
+        """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
+        rows = self.all_rows(_POOL, (_TEXT_CHARS, json.dumps(list(rowids))))
+        scores = self._cosines(query, [row[0] for row in rows])
+        return [PoolRow._make((*row, score)) for row, score in zip(rows, scores.tolist(), strict=True)]
+
+    def _cosines(self, query: NDArray[np.float32], rowids: Sequence[int]) -> NDArray[np.float32]:
+        with self._lock:
+            version = self.db.execute("PRAGMA data_version").fetchone()
+            if self._vectors is None or version != self._vectors_version:
+                rows = self.db.execute("SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL").fetchall()
+                self._vectors, self._vectors_version = VectorCache(rows), version
+            scores = self._vectors.cosines(query, rowids)
+            if self._vectors.bytes > LIMIT_BYTES:
+                self._vectors = None
+            return scores
+
+    def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
+        """Whole entries by row."""
+        rows = self.all_rows(
+            f"SELECT rowid, {_ENTRY} FROM entries WHERE rowid IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(rowids)),),
+        )
+        return {row[0]: self._entry(row[1:]) for row in rows}
+
+    def by_ids(self, ids: Sequence[str]) -> list[MemoryEntry]:
+        """Whole entries in the order of `ids`, hidden ones too; missing ones are left out."""
+        rows = self.all_rows(
+            f"SELECT id, {_ENTRY} FROM entries WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        found = {row[0]: self._entry(row[1:]) for row in rows}
+        return [found[i] for i in dict.fromkeys(ids) if i in found]
+
+    def passages(self, wholes: Sequence[str]) -> list[MemoryEntry]:
+        """The passages of these entries."""
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE whole IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(wholes)),),
+        )
+        return [self._entry(row) for row in rows]
+
+    def listed(
+        self, selection: Selection, *, limit: int | None, offset: int = 0, newest_first: bool = False
+    ) -> list[MemoryEntry]:
+        """Entries of the selection in order of time."""
+        condition, parameters = selection.where()
+        direction = "DESC" if newest_first else "ASC"
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE {condition} ORDER BY ts {direction}, seq {direction} LIMIT ? OFFSET ?",
+            [*parameters, -1 if limit is None else limit, offset],
+        )
+        return [self._entry(row) for row in rows]
+
+    def mentioning(self, text: str) -> list[MemoryEntry]:
+        """Entries whose record holds `text`, hidden ones too; every record is looked at."""
+        rows = self.all_rows(f"SELECT {_ENTRY} FROM entries WHERE instr(record, ?) AND whole IS NULL", (text,))
+        return [self._entry(row) for row in rows]
+
+    def expired(self, moment: datetime) -> list[MemoryEntry]:
+        """Entries whose time was up by `moment`."""
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE expires <= ? AND whole IS NULL", (moment.timestamp(),)
+        )
+        return [self._entry(row) for row in rows]
+
+    def conversations(self) -> list[str]:
+        """Sources of messages, sorted."""
+        rows = self.all_rows("SELECT DISTINCT source FROM entries WHERE kind = 'message' ORDER BY source")
+        return [str(row[0]) for row in rows]
+
+    def derivations(self) -> dict[str, int]:
+        """Of how many entries each entry is a source, for those that are any."""
+        rows = self.all_rows(
+            "SELECT origin.value, count(*) FROM entries, json_each(entries.record, '$.from') AS origin"
+            " WHERE instr(record, '\"from\":') GROUP BY origin.value"
+        )
+        return {str(i): int(n) for i, n in rows}
+
+    def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of these entries in their order, as exact as int8 is; shape (len(ids), dimensions)."""
+        rows = self.all_rows(
+            "SELECT vector, scale FROM json_each(?) AS wanted CROSS JOIN entries ON entries.id = wanted.value"
+            " ORDER BY wanted.key",
+            (json.dumps(list(ids)),),
+        )
+        stored = np.frombuffer(b"".join(row[0] for row in rows), np.int8).reshape(len(rows), -1)
+        scales = np.fromiter((row[1] for row in rows), np.float32, len(rows))
+        return stored * scales[:, None]
+
+    def accesses(self) -> dict[str, tuple[int, datetime]]:
+        """How often and when last each entry was recalled, for those that were."""
+        rows = self.all_rows("SELECT id, accesses, accessed FROM entries WHERE accesses > 0")
+        return {str(i): (int(n), datetime.fromtimestamp(at, UTC)) for i, n, at in rows}
+
+    def last_sequence(self) -> int:
+        """The highest sequence in the namespace, 0 if there is none."""
+        return int(self.all_rows("SELECT coalesce(max(seq), 0) FROM entries")[0][0])
+
+    def _entry(self, row: tuple[Any, ...]) -> MemoryEntry:
+        tier, content, record = row
+        return decode_entry(content, record, self.namespace, MemoryType(tier))
+
+
+_ENTRY = "tier, content, record"
+_POOL = """
+SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts, e.importance,
+    (SELECT p.rowid FROM entries p WHERE p.tier = e.tier AND p.source = e.source AND (p.ts, p.seq) < (e.ts, e.seq)
+     AND p.whole IS NULL AND e.whole IS NULL
+     ORDER BY p.ts DESC, p.seq DESC LIMIT 1),
+    (SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
+     AND n.whole IS NULL AND e.whole IS NULL
+     ORDER BY n.ts, n.seq LIMIT 1),
+    e.whole
+FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
+"""
