@@ -9,23 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_memory_mgr.history import USER_AND_CONVERSATION, TieredChatMessageHistory
     from langchain_memory_mgr.memory import TieredMemory
     from langchain_memory_mgr.middleware import TieredMemoryMiddleware
     from langchain_memory_mgr.retriever import TieredMemoryRetriever
     from langchain_memory_mgr.store import TieredMemoryStore
+    from langchain_memory_mgr.tools import create_memory_tools
 
 __all__ = [
+    "USER_AND_CONVERSATION",
+    "TieredChatMessageHistory",
     "TieredMemory",
     "TieredMemoryMiddleware",
     "TieredMemoryRetriever",
     "TieredMemoryStore",
+    "create_memory_tools",
 ]
 
 _HOMES = {
+    "USER_AND_CONVERSATION": ("history", "langchain"),
+    "TieredChatMessageHistory": ("history", "langchain"),
     "TieredMemory": ("memory", "langchain-classic"),
     "TieredMemoryMiddleware": ("middleware", "langchain-agents"),
     "TieredMemoryRetriever": ("retriever", "langchain"),
     "TieredMemoryStore": ("store", "langchain"),
+    "create_memory_tools": ("tools", "langchain"),
 }
 """Where each public name lives, and the extra that it needs."""
 

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from langchain_core.load import dumpd, load
+from langchain_core.load import load
 from langchain_core.load.serializable import Serializable
 
 from memory_mgr.types import JSON
@@ -61,7 +61,7 @@ def _encoded_object(value: Any) -> tuple[JSON, bool]:
         if type(value) is kind:
             return {mark: encode(value)}, True
     if isinstance(value, Serializable) and value.is_lc_serializable():
-        dumped, whole = encoded(dumpd(value))
+        dumped, whole = encoded(value.to_json())
         if whole and _loaded(dumped) == value:
             return {"$langchain": dumped}, True
     return {"$repr": repr(value)}, False

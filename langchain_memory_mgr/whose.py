@@ -1,12 +1,10 @@
-"""Whose memory a run of an agent uses: the user and the conversation, from its context or its configuration."""
+"""Whose memory a run uses: the user and the conversation, from its context or its configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from langgraph.config import get_config
 
 from memory_mgr import ConfigurationError
 
@@ -35,19 +33,47 @@ def whose(context: Any, user_key: str | None, conversation_key: str) -> Whose:
     Raises:
         ConfigurationError: One is missing, empty, or neither text nor a whole number.
     """
+    from langgraph.config import get_config
+
     configurable = get_config().get("configurable") or {}
-    user = None if user_key is None else _label(user_key, context, configurable)
-    return Whose(user, _label(conversation_key, context, configurable))
+    user = None if user_key is None else label(user_key, context, configurable)
+    return Whose(user, label(conversation_key, context, configurable))
 
 
-def _label(key: str, context: Any, configurable: Mapping[str, Any]) -> str:
-    own = context.get(key) if isinstance(context, Mapping) else getattr(context, key, None)
-    value = configurable.get(key) if own is None else own
+def running_context() -> Any:
+    """The context of the graph that runs, None outside of one."""
+    try:
+        from langgraph.runtime import get_runtime
+    except ImportError:  # langgraph-checkpoint alone has no graphs
+        return None
+    try:
+        runtime: Any = get_runtime()
+    except (RuntimeError, KeyError):
+        return None
+    return getattr(runtime, "context", None)
+
+
+def label(key: str, context: Any, configurable: Mapping[str, Any]) -> str:
+    """The id under `key`, as text.
+
+    Raises:
+        ConfigurationError: There is none, or it is empty, or neither text nor a whole number.
+    """
+    value = optional_label(key, context, configurable)
     if value is None:
         raise ConfigurationError(
             f"this run does not say whose memory it uses: there is no {key!r}. Give it with the run, as "
             f'config={{"configurable": {{{key!r}: ...}}}}, or as a field of context='
         )
+    return value
+
+
+def optional_label(key: str, context: Any, configurable: Mapping[str, Any]) -> str | None:
+    """As `label`, None if there is none."""
+    own = context.get(key) if isinstance(context, Mapping) else getattr(context, key, None)
+    value = configurable.get(key) if own is None else own
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise ConfigurationError(f"{key!r} must be text that is not blank, or a whole number, not {value!r:.80}")
     return str(value)
