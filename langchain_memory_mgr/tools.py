@@ -26,7 +26,7 @@ from memory_mgr import (
     SyncMemoryManager,
 )
 from memory_mgr.connection import Connection
-from memory_mgr.policy.rendering import escaped
+from memory_mgr.policy.escaping import escaped
 from memory_mgr.types import Filters, Tiers
 
 Action = Literal["search", "save", "update", "forget"]
