@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.protocols import Vectors
+from memory_mgr.stores.journal import Records
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 SCHEMA_VERSION = 1
@@ -72,6 +73,10 @@ class VectorStore(Protocol):
 
     def namespaces(self) -> list[Namespace]:
         """Every namespace that has a collection, sorted."""
+        ...
+
+    def records(self, namespace: Namespace) -> Records | None:
+        """Where the clients of a namespace tell each other what they change; None if there can be only one."""
         ...
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import httpx
@@ -29,6 +29,8 @@ _RECORD = "entry"
 """The one metadata key; every further key costs a row in Chroma's tables."""
 _HANDLES = 256
 """Collections whose handles are remembered."""
+_RECORDS = 500
+"""Records of a journal read or removed together."""
 _UNAVAILABLE = (
     "connect",
     "timed out",
@@ -69,6 +71,11 @@ def collection_name(namespace: Namespace, tier: MemoryType) -> str:
     return f"{tier.value}-{digest}"
 
 
+def journal_name(namespace: Namespace) -> str:
+    """The collection of a namespace's journal."""
+    return "journal-" + collection_name(namespace, MemoryType.LONG_TERM).rpartition("-")[2]
+
+
 class ChromaStore:
     """See `stores.base.VectorStore`. Thread-safe.
 
@@ -76,12 +83,21 @@ class ChromaStore:
         client: A chromadb client.
         space: The embedder whose vectors are stored.
         on_close: Lets go of the client.
+        shared: Other processes may write to the same namespaces.
     """
 
-    def __init__(self, client: ClientAPI, space: EmbeddingSpace, on_close: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        client: ClientAPI,
+        space: EmbeddingSpace,
+        on_close: Callable[[], None] = lambda: None,
+        *,
+        shared: bool = False,
+    ) -> None:
         self._client = client
         self._space = space
         self._on_close = on_close
+        self._shared = shared
         self._lock = threading.Lock()
         self._handles: OrderedDict[str, Collection] = OrderedDict()
         self._batch = max(1, client.get_max_batch_size())
@@ -240,34 +256,45 @@ class ChromaStore:
     ) -> Iterator[tuple[list[MemoryEntry], Vectors | None]]:
         """All entries in batches."""
         include: list[Any] = ["documents", "metadatas", *(["embeddings"] if with_vectors else [])]
-        offset = 0
-        while True:
 
-            def page(collection: Collection, start: int = offset) -> Any:
-                return collection.get(limit=batch, offset=start, include=include)
+        def all_ids(collection: Collection) -> list[str]:
+            return collection.get(include=[])["ids"]
+
+        # By id, not by offset: what others delete meanwhile would move the pages.
+        nothing: list[str] = []
+        ids = self._ask(namespace, tier, "scanning", all_ids, nothing)
+        for start in range(0, len(ids), batch):
+            part = ids[start : start + batch]
+
+            def page(collection: Collection, part: list[str] = part) -> Any:
+                return collection.get(ids=part, include=include)
 
             result = self._ask(namespace, tier, "scanning", page, None)
-            if result is None or not result["ids"]:
-                return
-            offset += len(result["ids"])
-            vectors = np.asarray(result["embeddings"], np.float32) if with_vectors else None
-            yield _entries(result, namespace, tier), vectors
+            if result is not None and result["ids"]:
+                vectors = np.asarray(result["embeddings"], np.float32) if with_vectors else None
+                yield _entries(result, namespace, tier), vectors
 
     def drop(self, namespace: Namespace) -> None:
         """Remove all tiers of a namespace."""
         with map_store_errors("dropping a namespace"):
             for tier in MemoryType:
                 self._forget_handle(namespace, tier)
-                try:
-                    self._client.delete_collection(collection_name(namespace, tier))
-                except NotFoundError:
-                    continue
+                self._drop(collection_name(namespace, tier))
+            self._drop(journal_name(namespace))
+
+    def _drop(self, name: str) -> None:
+        with suppress(NotFoundError):
+            self._client.delete_collection(name)
 
     def namespaces(self) -> list[Namespace]:
         """Every namespace that has a collection."""
         with map_store_errors("listing namespaces"):
             told = [c.metadata or {} for c in self._client.list_collections()]
         return sorted({tuple(json.loads(t["namespace"])) for t in told if "memory_mgr_schema" in t})
+
+    def records(self, namespace: Namespace) -> ChromaRecords | None:
+        """The records of a namespace that its clients tell each other changes by; None if there is only one client."""
+        return ChromaRecords(self._client, journal_name(namespace)) if self._shared else None
 
     def close(self) -> None:
         """Let go of the client."""
@@ -282,3 +309,81 @@ def _entries(result: Any, namespace: Namespace, tier: MemoryType) -> list[Memory
         decode_entry(document, metadata[_RECORD], namespace, tier)
         for document, metadata in zip(result["documents"], result["metadatas"], strict=True)
     ]
+
+
+class ChromaRecords:
+    """See `stores.journal.Records`: a collection whose vectors mean nothing.
+
+    Args:
+        client: A chromadb client.
+        name: Of the collection.
+    """
+
+    def __init__(self, client: ClientAPI, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._collection: Collection | None = None
+
+    def identity(self, *, create: bool) -> str | None:
+        """Which collection it is."""
+        with map_store_errors("opening the journal"), suppress(NotFoundError):
+            if self._collection is None and create:
+                self._collection = self._client.get_or_create_collection(self._name, embedding_function=None)
+            elif self._collection is None:
+                self._collection = self._client.get_collection(self._name, embedding_function=None)
+        return None if self._collection is None else str(self._collection.id)
+
+    def write(self, ids: Sequence[str], texts: Sequence[str], numbers: Sequence[dict[str, Any]]) -> None:
+        """Write records."""
+
+        def upsert(collection: Collection) -> None:
+            vectors = np.ones((len(ids), 1), np.float32)
+            collection.upsert(ids=list(ids), embeddings=vectors, documents=list(texts), metadatas=list(numbers))
+
+        self.identity(create=True)
+        if not self._ask(upsert):
+            self.identity(create=True)
+            self._ask(upsert)
+
+    def texts(self, ids: Sequence[str]) -> list[str]:
+        """The texts of records."""
+        found: list[str] = []
+        for start in range(0, len(ids), _RECORDS):
+
+            def read(collection: Collection, start: int = start) -> None:
+                part = list(ids[start : start + _RECORDS])
+                found.extend(collection.get(ids=part, include=["documents"])["documents"] or [])
+
+            self._ask(read)
+        return found
+
+    def clients(self) -> dict[str, dict[str, Any]]:
+        """The records that stand for clients."""
+        found: dict[str, dict[str, Any]] = {}
+
+        def read(collection: Collection) -> None:
+            result = collection.get(where={"client": 1}, include=["metadatas"])
+            found.update(zip(result["ids"], cast("Any", result["metadatas"]), strict=True))
+
+        if self.identity(create=False) is not None:
+            self._ask(read)
+        return found
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove records."""
+        for start in range(0, len(ids), _RECORDS):
+
+            def remove(collection: Collection, start: int = start) -> None:
+                collection.delete(ids=list(ids[start : start + _RECORDS]))
+
+            self._ask(remove)
+
+    def _ask(self, question: Callable[[Collection], Any]) -> bool:
+        """Ask the collection; False if it is gone."""
+        with map_store_errors("reading the journal"):
+            try:
+                if self._collection is not None:
+                    question(self._collection)
+            except NotFoundError:
+                self._collection = None
+            return self._collection is not None

@@ -103,6 +103,9 @@ class InMemoryStore:
         with self._lock:
             return sorted({namespace for (namespace, _), shelf in self._shelves.items() if shelf})
 
+    def records(self, namespace: Namespace) -> None:
+        """Nobody else can write here."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 

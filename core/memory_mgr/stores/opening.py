@@ -36,9 +36,9 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace) -> VectorStore:
         StoreUnavailableError: The server does not answer, the folder cannot be used or another process has it.
     """
     if config.client is not None:
-        return _chroma(config.client, space)
+        return _chroma(config.client, space, shared=True)
     if config.url is not None:
-        return _chroma(_http_client(config), space)
+        return _chroma(_http_client(config), space, shared=True)
     if config.in_memory:
         return InMemoryStore(space)
     return _EMBEDDED.open(Path(str(config.path)), space, read_only=config.read_only)

@@ -15,17 +15,26 @@ from memory_mgr.stores.passages import is_part
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
 
 
-def settle(store: VectorStore, catalog: Catalog, ids: Sequence[str]) -> None:
-    """Bring the catalog to what Chroma says of entries whose change was begun and never reported done."""
+def settle(store: VectorStore, catalog: Catalog, ids: Sequence[str], *, read_only: bool = False) -> None:
+    """Bring the catalog to what Chroma says of entries that were changed, or whose change was never reported done.
+
+    Args:
+        store: Where the truth is.
+        catalog: What to correct.
+        ids: The entries.
+        read_only: Leave what seems left over where it is: another client may be in the middle of writing it.
+    """
     copies = [entry for tier in MemoryType for entry in store.get(catalog.namespace, tier, ids)]
     current, left_over = _sorted_out(copies, lambda missing: _wholes(store, catalog.namespace, missing))
-    _delete(store, catalog.namespace, left_over)
+    if not read_only:
+        _delete(store, catalog.namespace, left_over)
     entries = [entry for entry in current if entry.id in set(ids)]
     for tier, group in by_tier(entries).items():
         found = store.vectors(catalog.namespace, tier, [e.id for e in group])
-        catalog.apply(group, np.stack([found[e.id] for e in group]))
-    there = {entry.id for entry in entries}
-    catalog.apply(removed=[i for i in ids if i not in there])
+        there = [entry for entry in group if entry.id in found]
+        catalog.apply(there, [found[e.id] for e in there])
+    kept = {entry.id for entry in entries}
+    catalog.apply(removed=[i for i in ids if i not in kept])
 
 
 def truth(

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -28,11 +28,14 @@ from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.catalog_file import is_damage
+from memory_mgr.stores.journal import Journal
 from memory_mgr.stores.passages import following, has_passages
 from memory_mgr.stores.recovery import by_tier, settle, truth
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 log = logging.getLogger(__name__)
+_SEEN = "journal"
+"""What the catalog remembers of the journal."""
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (entries done, entries in all) while the catalog is rebuilt."""
@@ -69,6 +72,8 @@ class Repository:
         self._path = catalog_path
         self._recall = recall
         self._progress = progress
+        records = store.records(namespace)
+        self._journal = None if records is None else Journal(records)
         self._catalog = self._open()
         self._sequence = self._catalog.last_sequence()
         self._accesses: dict[str, int] = defaultdict(int)
@@ -121,9 +126,41 @@ class Repository:
             catalog = self._connect()
         elif unsettled:
             settle(self.store, catalog, unsettled)
-        if any(self.store.count(self.namespace, tier) != n for tier, n in catalog.stored_counts().items()):
+        if not self._follows(catalog) or self._differs(catalog):
             self._rebuild(catalog)
         return catalog
+
+    def _differs(self, catalog: Catalog) -> bool:
+        return any(self.store.count(self.namespace, tier) != n for tier, n in catalog.stored_counts().items())
+
+    # --- other clients of the same server -------------------------------------------------------------------
+
+    def _follows(self, catalog: Catalog) -> bool:
+        """Bring a catalog that was closed to what others changed since; False if that cannot be told."""
+        if self._journal is None:
+            return True
+        return self._journal.resume(catalog.meta(_SEEN)) and self._learn(self._journal, catalog)
+
+    def _learn(self, journal: Journal, catalog: Catalog) -> bool:
+        """Bring the catalog to what other clients changed; False if that cannot be told."""
+        news = journal.news()
+        if news is None:
+            return False
+        if news:
+            settle(self.store, catalog, news, read_only=True)
+        return True
+
+    def _catch_up(self) -> None:
+        """Learn of others' changes, unless another thread is at work, which then does it."""
+        if self._journal is None or not self.lock.acquire(blocking=False):
+            return
+        try:
+            if self._journal.due() and not self._closed and not self._learn(self._journal, self._catalog):
+                self._rebuild(self._catalog)
+        except StoreUnavailableError as error:
+            log.warning("what other clients changed is not known yet: %s", error)
+        finally:
+            self.lock.release()
 
     def _settle(self) -> None:
         """Ask Chroma what became of a write that failed."""
@@ -145,8 +182,12 @@ class Repository:
 
     def _rebuild(self, catalog: Catalog) -> int:
         total = sum(self.store.count(self.namespace, tier) for tier in MemoryType)
+        read_only = self._read_only
+        if self._journal is not None:
+            self._journal.start()
+            read_only = read_only or not self._journal.quiet()
         entries, vectors = truth(
-            self.store, self.namespace, lambda done: self._report(done, 2 * total), read_only=self._read_only
+            self.store, self.namespace, lambda done: self._report(done, 2 * total), read_only=read_only
         )
         with catalog.transaction():
             catalog.clear()
@@ -170,6 +211,8 @@ class Repository:
         """
         if self._unsettled:
             self._try_to_settle()
+        if self._journal is not None and self._journal.due():
+            self._catch_up()
         try:
             return question(self._catalog)
         except sqlite3.DatabaseError as error:
@@ -192,9 +235,12 @@ class Repository:
     def next_sequences(self, count: int) -> range:
         """Sequences for `count` new entries."""
         with self.lock:
-            first = self._sequence + 1
-            self._sequence += count
-            return range(first, first + count)
+            if self._journal is None:
+                numbers = range(self._sequence + 1, self._sequence + 1 + count)
+            else:
+                numbers = self._journal.sequences(self._sequence, count)
+            self._sequence = max(self._sequence, *numbers[-1:], 0)
+            return numbers
 
     def skip_sequences(self, last: int) -> None:
         """Entries that come with sequences up to `last` are about to be stored; new ones come after them."""
@@ -208,7 +254,8 @@ class Repository:
             self._settle()
             self.read(lambda catalog: catalog.mark(e.id for e in entries))
             try:
-                yield
+                with nullcontext() if self._journal is None else self._journal.telling([e.id for e in entries]):
+                    yield
             except BaseException:
                 self._unsettled = True
                 raise
@@ -289,6 +336,8 @@ class Repository:
             self._catalog.close()
             self._discard()
             self._catalog = self._connect()
+            if self._journal is not None:
+                self._journal.start()
             self._sequence = 0
             self._unsettled = False
             return counts
@@ -319,6 +368,8 @@ class Repository:
         with self.lock:
             try:
                 self.flush()
+                if self._journal is not None and not self._read_only:
+                    self._catalog.set_meta(_SEEN, self._journal.state())
             finally:
                 self._closed = True
                 self._catalog.close()
