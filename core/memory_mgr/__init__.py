@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from memory_mgr.actors import acting_as
     from memory_mgr.config import (
         EpisodicConfig,
         LongTermConfig,
@@ -31,17 +32,21 @@ if TYPE_CHECKING:
         MemoryMgrError,
         MemoryNotFoundError,
         MissingDependencyError,
+        RedactionError,
         RerankError,
         SchemaVersionError,
         ScoringError,
         StoreError,
         StoreUnavailableError,
         SummarizationError,
+        SuspiciousContentError,
         SyncInAsyncError,
         UsageError,
     )
     from memory_mgr.events import Event
     from memory_mgr.manager import MemoryManager
+    from memory_mgr.policy.redaction import PatternRedactor
+    from memory_mgr.policy.suspicion import SuspicionConfig
     from memory_mgr.protocols import (
         LLM,
         Clock,
@@ -54,6 +59,7 @@ if TYPE_CHECKING:
     )
     from memory_mgr.types import (
         Action,
+        Change,
         Context,
         ImportReport,
         MemoryEntry,
@@ -71,6 +77,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LLM",
     "Action",
+    "Change",
     "Clock",
     "ConfigurationError",
     "Context",
@@ -98,6 +105,8 @@ __all__ = [
     "Message",
     "MissingDependencyError",
     "NewMemory",
+    "PatternRedactor",
+    "RedactionError",
     "Redactor",
     "RerankError",
     "Reranker",
@@ -109,6 +118,8 @@ __all__ = [
     "StoreUnavailableError",
     "SummarizationError",
     "Summarizer",
+    "SuspicionConfig",
+    "SuspiciousContentError",
     "SyncConversationContext",
     "SyncInAsyncError",
     "SyncMemoryManager",
@@ -118,6 +129,7 @@ __all__ = [
     "UsageError",
     "WorkingConfig",
     "__version__",
+    "acting_as",
 ]
 
 _HOMES = {
@@ -169,6 +181,12 @@ _HOMES = {
     "UpkeepReport": "memory_mgr.types",
     "UsageError": "memory_mgr.errors",
     "WorkingConfig": "memory_mgr.config",
+    "acting_as": "memory_mgr.actors",
+    "Change": "memory_mgr.types",
+    "PatternRedactor": "memory_mgr.policy.redaction",
+    "RedactionError": "memory_mgr.errors",
+    "SuspiciousContentError": "memory_mgr.errors",
+    "SuspicionConfig": "memory_mgr.policy.suspicion",
 }
 """Where each public name lives."""
 

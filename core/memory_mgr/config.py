@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.policy.retention import RetentionConfig
 from memory_mgr.policy.settings import Settings
 from memory_mgr.policy.supersession import SupersessionConfig
+from memory_mgr.policy.suspicion import SuspicionConfig
 from memory_mgr.types import MAX_TTL_SECONDS, Namespace
 
 IN_MEMORY = ":memory:"
@@ -124,7 +125,14 @@ class MemoryConfig(Settings):
         None, exclude=True, repr=False, description="See `protocols.LLM`; used for summaries and by consolidate."
     )
     clock: Any = Field(None, exclude=True, repr=False, description="See `protocols.Clock`.")
-    redactor: Any = Field(None, exclude=True, repr=False, description="See `protocols.Redactor`.")
+    redactor: Any = Field(
+        None, exclude=True, repr=False, description='See `protocols.Redactor`; "builtin" = `policy.redaction`.'
+    )
+    suspicion: SuspicionConfig = Field(default_factory=SuspicionConfig)
+    actor: str | None = Field(None, description="Who acts, for the record of changes; `acting_as` goes before it.")
+    audit: Literal["values", "names", "off"] = Field(
+        "values", description="What entries note of a change: the values before, only the fields' names, or nothing."
+    )
     on_event: Any = Field(None, exclude=True, repr=False, description="Told of each call, see `events.Event`.")
 
     @field_validator("namespace", mode="before")

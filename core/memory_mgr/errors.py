@@ -4,7 +4,8 @@
     ├ ConfigurationError(ValueError)          a setting cannot work
     ├ InvalidInputError(ValueError)           an argument was refused before anything was written
     │ ├ InvalidFilterError                    a filter with an unknown operator or a wrong operand
-    │ └ ImportFileError                       a line of an import file that cannot be used
+    │ ├ ImportFileError                       a line of an import file that cannot be used
+    │ └ SuspiciousContentError                text that seems to give orders, under suspicion.policy="drop"
     ├ MemoryNotFoundError(LookupError)        no entry with that id in this namespace
     ├ StoreError                              the store did not do what it was asked
     │ ├ StoreUnavailableError                 not reachable, locked by another process, disk full
@@ -14,7 +15,8 @@
     │ ├ EmbeddingError
     │ ├ SummarizationError
     │ ├ ScoringError
-    │ └ RerankError
+    │ ├ RerankError
+    │ └ RedactionError
     ├ MissingDependencyError(ImportError)     an optional package is not installed
     └ UsageError(RuntimeError)                the call is fine, the moment is not
       ├ ManagerClosedError
@@ -48,6 +50,17 @@ class ImportFileError(InvalidInputError):
     def __init__(self, line: int, why: str) -> None:
         self.line = line
         super().__init__(f"line {line} {why}")
+
+
+class SuspiciousContentError(InvalidInputError):
+    """A text seems to give a model orders and is not stored; `found` names the signs."""
+
+    def __init__(self, found: tuple[str, ...]) -> None:
+        self.found = found
+        super().__init__(
+            f"the text seems to give a model orders ({', '.join(found)}) and was not stored; if it is wanted, store it "
+            'with suspicion.policy="flag" or "quarantine"'
+        )
 
 
 class MemoryNotFoundError(MemoryMgrError, LookupError):
@@ -95,6 +108,10 @@ class ScoringError(ExtensionError):
 
 class RerankError(ExtensionError):
     """The reranker raised or returned scores that do not match its input."""
+
+
+class RedactionError(ExtensionError):
+    """The redactor raised or returned something that is no text; nothing was stored unredacted."""
 
 
 class MissingDependencyError(MemoryMgrError, ImportError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 JSON: TypeAlias = None | bool | int | float | str | list[Any] | dict[str, Any]
 """Anything the `json` module round-trips; metadata values are of this type."""
@@ -74,6 +74,43 @@ PASSAGE = "passage"
 """`MemoryEntry.kind` of the parts by which long texts are found."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an entry.
+
+    Attributes:
+        at: When (aware, UTC).
+        kind: "update", or what upkeep did: "consolidate", "prune", "supersede".
+        by: Who, see `acting_as`; None if nobody was named.
+        why: The reason, if there was one.
+        before: What the fields held that were changed; empty with `audit="names"`, where only `fields` are known.
+        fields: The names of those fields.
+        operation_id: To `undo` what upkeep did.
+    """
+
+    at: datetime
+    kind: str
+    by: str | None
+    why: str | None
+    before: dict[str, JSON]
+    fields: tuple[str, ...]
+    operation_id: str | None = None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Change:
+        """A change as an entry's `details` note it."""
+        before = dict(record.get("before", {}))
+        return cls(
+            at=utc(datetime.fromisoformat(record["at"])),
+            kind=record.get("kind", "update"),
+            by=record.get("by"),
+            why=record.get("why"),
+            before=before,
+            fields=tuple(record.get("fields", before)),
+            operation_id=record.get("op"),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEntry(Displayed):
     """One remembered thing.
@@ -128,6 +165,33 @@ class MemoryEntry(Displayed):
     revision: int = 0
 
     @property
+    def origin(self) -> Origin:
+        """Who it comes from; of what was made of others, the least trusted of theirs."""
+        origin = self.details.get("origin")
+        return origin if origin in TRUST else "user"
+
+    @property
+    def trust(self) -> float:
+        """How far its origin is believed, in [0, 1], see `TRUST`."""
+        return TRUST[self.origin]
+
+    @property
+    def suspicious(self) -> tuple[str, ...]:
+        """Signs that it wants to give a model orders, see `policy.suspicion`; () = none were found."""
+        return tuple(map(str, cast("list[str]", self.details.get("suspicious", ()))))
+
+    @property
+    def created_by(self) -> str | None:
+        """Who stored it, see `acting_as`."""
+        return cast("str | None", self.details.get("by"))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What was changed, oldest first: by callers (the last 20 times) and by upkeep."""
+        noted = cast("list[dict[str, Any]]", [*self.details.get("edits", ()), *self.details.get("changes", ())])  # type: ignore[misc]
+        return tuple(sorted((Change.of(record) for record in noted), key=lambda change: change.at))
+
+    @property
     def found_by(self) -> tuple[str, ...] | None:
         """The texts that are embedded in place of the content, see `NewMemory.found_by`."""
         texts = self.details.get("found_by")
@@ -168,6 +232,7 @@ class NewMemory:
         derived_from: Ids of the entries it was made of.
         found_by: Texts that are embedded in place of the content, each by itself; the best match counts. Questions it
             answers, fields of a record. Empty = search never finds it. None = the content.
+        origin: Who it comes from, see `TRUST`; default: a message's role, else "user".
     """
 
     content: str
@@ -183,6 +248,7 @@ class NewMemory:
     details: Mapping[str, JSON] | None = None
     derived_from: Sequence[str] = ()
     found_by: Sequence[str] | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,6 +399,11 @@ class Stats(Displayed):
     def total(self) -> int:
         """Entries in all tiers."""
         return sum(self.counts.values())
+
+
+def least_trusted(origins: Iterable[Origin]) -> Origin:
+    """The origin that is believed least; "user" if there is none."""
+    return min(origins, key=lambda origin: TRUST[origin], default="user")
 
 
 def utc(moment: datetime) -> datetime:

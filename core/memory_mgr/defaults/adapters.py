@@ -227,7 +227,11 @@ def as_reranker(given: Any) -> Reranker:
 
 
 def as_redactor(given: Any) -> Redactor:
-    """A redactor from ours or a callable."""
+    """A redactor from ours, a callable, or "builtin"."""
+    if given == "builtin":
+        from memory_mgr.policy.redaction import builtin
+
+        return builtin()
     redactor: Redactor = _adapted(given, "redact", "redactor")
     return redactor
 

@@ -12,7 +12,7 @@ from memory_mgr.engine.scope import Scope
 from memory_mgr.engine.writing import found
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.events import observed
-from memory_mgr.types import JSON, MemoryEntry, MemoryType, NewMemory
+from memory_mgr.types import JSON, MemoryEntry, MemoryType, NewMemory, Origin
 
 
 class Changing(Scope):
@@ -33,6 +33,7 @@ class Changing(Scope):
         ttl_seconds: float | None = None,
         speaker: str | None = None,
         pinned: bool = False,
+        origin: Origin | None = None,
     ) -> MemoryEntry:
         """Store one memory; see `NewMemory` for the arguments. Returns when it is stored.
 
@@ -51,6 +52,7 @@ class Changing(Scope):
             ttl_seconds=ttl_seconds,
             speaker=speaker,
             pinned=pinned,
+            origin=origin,
         )
         return self.add_memories([new], memory_type)[0]
 
@@ -139,7 +141,7 @@ class Changing(Scope):
         if pinned is not None:
             changes["pinned"] = bool(pinned)
         with self._lease() as repository:
-            return self._runtime.writer.change(repository, check.checked_id(memory_id), **changes)
+            return self._runtime.writer.edit(repository, check.checked_id(memory_id), changes)
 
     def renew_memories(self, ids: Sequence[str], ttl_seconds: float) -> int:
         """Let entries expire `ttl_seconds` from now, > 0; how many were there."""

@@ -16,14 +16,25 @@ import numpy as np
 from memory_mgr.engine.advice import Advice
 from memory_mgr.engine.messages import MESSAGE
 from memory_mgr.engine.operations import Change, Operation
-from memory_mgr.engine.plans import Entries, actions, linked, merged, once_each, record, statement, superseded, told_in
+from memory_mgr.engine.plans import (
+    Entries,
+    actions,
+    believed,
+    linked,
+    merged,
+    once_each,
+    record,
+    statement,
+    superseded,
+    told_in,
+)
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.engine.summarizing import SUMMARY, Summaries
 from memory_mgr.engine.windows import archive_over
 from memory_mgr.errors import MemoryMgrError
 from memory_mgr.policy.dedupe import plan_merges
 from memory_mgr.policy.eviction import EvictionConfig
-from memory_mgr.policy.supersession import plan_supersessions
+from memory_mgr.policy.supersession import Supersession, plan_supersessions
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores import marks
 from memory_mgr.stores.repository import Repository
@@ -71,7 +82,7 @@ class Consolidation:
         self._dry_run = dry_run
         self._deadline = None if max_seconds is None else time.monotonic() + max_seconds
         self._stopped = stopped
-        self._operation = Operation("consolidate", runtime.now())
+        self._operation = Operation("consolidate", runtime.now(), self._runtime.intake.actor)
         self._actions: list[Action] = []
         self._errors: list[str] = []
         self._complete = True
@@ -154,11 +165,24 @@ class Consolidation:
     def _consolidated(self, entries: Entries, new: set[str]) -> list[Change]:
         changes = list(self._merges(entries, new))
         gone = {change.entry.id for change in changes if change.kind == "merge"}
-        left = [statement(entry) for entry in entries.values() if entry.id not in gone]
-        plans = plan_supersessions(left, self._runtime.config.supersession, changed=new)
+        plans = self._supersessions({i: entry for i, entry in entries.items() if i not in gone}, new)
         changes += [change for p in plans if not linked(p, entries) for change in superseded(p, entries)]
         facts = [e for e in entries.values() if e.id in new and e.kind != MESSAGE and e.id not in gone]
         return [*changes, *told_in(facts, self._summaries() if facts else [])]
+
+    def _supersessions(self, entries: Entries, new: set[str]) -> Iterable[Supersession]:
+        """What is out of date, told by what is believed no less: looked for at each level of trust and above.
+
+        So that an untrusted statement between two of the user's does not keep the later from replacing the earlier.
+        """
+        plans: dict[str, Supersession] = {}
+        for level in sorted({entry.trust for entry in entries.values()}):
+            told = [statement(entry) for entry in entries.values() if entry.trust >= level]
+            for plan in plan_supersessions(told, self._runtime.config.supersession, changed=new):
+                plan = believed(plan, entries)
+                if plan.old not in plans or plan.complete > plans[plan.old].complete:
+                    plans[plan.old] = plan
+        return plans.values()
 
     def _merges(self, entries: Entries, new: set[str]) -> Iterator[Change]:
         """Duplicates among what was told us; messages are a record of what was said and stay as they are."""

@@ -70,6 +70,8 @@ class ContextBuilder:
         packed = pack(sections, budget, self._runtime.counter.count, _LENDS_FIRST, self._config)
         known = {e.id: e for e in (*hits, *own)}
         entries = tuple(known[i] for i in packed.shown)
+        if conversation_id is not None:
+            self._runtime.recalled.note(repository.namespace, conversation_id, (entry.content for entry in entries))
         return Context(
             text=packed.text,
             tokens=packed.tokens,
@@ -84,7 +86,8 @@ class ContextBuilder:
         """Slots, notes, summaries and the window of a conversation, oldest first."""
         tiers = (MemoryType.WORKING, MemoryType.EPISODIC, MemoryType.SHORT_TERM)
         own = Selection(tiers, self._runtime.now(), parse_filter({"source": conversation_id}))
-        return in_order(repository.read(lambda catalog: catalog.listed(own, limit=None)))
+        entries = in_order(repository.read(lambda catalog: catalog.listed(own, limit=None)))
+        return [e for e in entries if not e.suspicious] if self._runtime.config.suspicion.hides else entries
 
     @staticmethod
     def _section(

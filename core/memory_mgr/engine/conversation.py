@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from memory_mgr.config import MemoryConfig
@@ -14,16 +15,20 @@ from memory_mgr.engine.windows import ARCHIVE, WINDOW, archive_over, messages_in
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.errors import ConfigurationError, MemoryMgrError
 from memory_mgr.events import observed
+from memory_mgr.policy.echoes import without_echoes
 from memory_mgr.policy.eviction import EvictionConfig
+from memory_mgr.policy.repeats import Said
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
-from memory_mgr.types import Context, MemoryEntry, MemoryType, Message
+from memory_mgr.types import Context, MemoryEntry, MemoryType, Message, NewMemory
 
 if TYPE_CHECKING:
     from memory_mgr.engine.manager import SyncMemoryManager
 
 log = logging.getLogger(__name__)
+NOTHING_NEW = "(repeats what was remembered)"
+"""Content of a message that only says what was recalled for it; what it said is in the message."""
 
 
 class SyncConversationContext:
@@ -84,11 +89,7 @@ class SyncConversationContext:
             InvalidInputError: One cannot be stored, or its id was used for another one; nothing was written.
         """
         self.memory._writable()
-        counter = self._runtime.counter
-        news = [
-            check.checked_new(as_new_memory(message, self.conversation_id, counter))
-            for message in check.checked_messages(messages)
-        ]
+        news = [check.checked_new(self._as_new(message)) for message in check.checked_messages(messages)]
         check.refuse_clashes(news)
         entries = self._runtime.writer.add(self.memory.namespace, WINDOW, news, None)
         try:
@@ -97,6 +98,16 @@ class SyncConversationContext:
             # The messages are stored; the window is over its limit until the next message tries again.
             log.warning("evicting from conversation %r failed", self.conversation_id, exc_info=True)
         return [as_message(entry) for entry in entries]
+
+    def _as_new(self, message: Message) -> NewMemory:
+        """A message as it will be stored: all of it is kept, but what repeats recalled memory is not recalled again."""
+        new = as_new_memory(self._runtime.intake.message(message), self.conversation_id, self._runtime.counter)
+        recalled = self._runtime.recalled.said(self.memory.namespace, self.conversation_id)
+        news = without_echoes(new.content, recalled if message.role == "assistant" else Said())
+        if news == new.content:
+            return new
+        details = {"content": new.content, **(new.details or {})}
+        return replace(new, content=news or NOTHING_NEW, details=details)
 
     def window(self) -> list[Message]:
         """The recent messages that are kept verbatim, oldest first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Literal, TextIO
@@ -100,7 +101,8 @@ class Import:
             if header is None:
                 header = _header(text, number)
                 continue
-            yield read_line(text, number, self._repository.namespace, header.space, self._runtime.space)
+            item = read_line(text, number, self._repository.namespace, header.space, self._runtime.space)
+            yield replace(item, entry=self._runtime.intake.imported(item.entry))
             count += 1
         if header is None:
             raise ImportFileError(1, "is missing: the file is empty")

@@ -86,6 +86,12 @@ def as_message(entry: MemoryEntry) -> Message:
     )
 
 
+def said(entry: MemoryEntry) -> str:
+    """The text of an entry as it was said: a message keeps it where its content is only what is worth recalling."""
+    text = entry.details.get("content") if entry.kind == MESSAGE else None
+    return text if isinstance(text, str) else entry.content
+
+
 def in_order(entries: Sequence[MemoryEntry]) -> list[MemoryEntry]:
     """Entries of a conversation in the order they were added."""
     return sorted(entries, key=lambda entry: entry.sequence)

@@ -48,11 +48,13 @@ class Operation:
     Attributes:
         kind: "merge", "supersede", "prune".
         at: When.
+        by: Who, None if nobody was named.
         id: To undo it by.
     """
 
     kind: str
     at: datetime
+    by: str | None = None
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def apply(self, repository: Repository, changes: Sequence[Change]) -> list[MemoryEntry]:
@@ -68,7 +70,7 @@ class Operation:
 
     def _changed(self, change: Change) -> MemoryEntry:
         entry, fields = change.entry, dict(change.fields)
-        before: dict[str, JSON] = {name: _plain(getattr(entry, name)) for name in fields if name != "details"}
+        before: dict[str, JSON] = {name: plain(getattr(entry, name)) for name in fields if name != "details"}
         details = dict(entry.details)
         if "details" in fields:
             new = fields.pop("details")
@@ -79,6 +81,7 @@ class Operation:
             "op": self.id,
             "kind": self.kind,
             "at": self.at.isoformat(),
+            "by": self.by,
             "why": change.why,
             "before": before,
         }
@@ -130,7 +133,8 @@ def _changes(entry: MemoryEntry) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", entry.details.get(CHANGES, []))
 
 
-def _plain(value: Any) -> JSON:
+def plain(value: Any) -> JSON:
+    """A field's value as JSON."""
     if isinstance(value, datetime):
         return value.isoformat()
     return list(value) if isinstance(value, tuple) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from memory_mgr.engine.messages import MESSAGE
@@ -10,7 +11,7 @@ from memory_mgr.engine.operations import Change
 from memory_mgr.policy.dedupe import Merge, Record
 from memory_mgr.policy.retention import Retainable
 from memory_mgr.policy.supersession import Statement, Supersession
-from memory_mgr.types import JSON, Action, MemoryEntry
+from memory_mgr.types import JSON, Action, MemoryEntry, least_trusted
 
 Entries = Mapping[str, MemoryEntry]
 """Entries by id."""
@@ -80,11 +81,24 @@ def merged(merge: Merge, entries: Entries) -> Iterator[Change]:
         "importance_score": merge.importance,
         "derived_from": merge.derived_from,
         "pinned": merge.pinned,
-        "details": {"merged": seen},
+        "details": {"merged": seen} | _origin(entries[i] for i in (merge.keep, *merge.drop)),
     }
     yield Change(entries[merge.keep], kept, f"{merge.reason} duplicates merged into it")
     for dropped in merge.drop:
         yield Change(entries[dropped], {"superseded_by": merge.keep}, f"{merge.reason} duplicate", "merge", merge.keep)
+
+
+def _origin(entries: Iterable[MemoryEntry]) -> dict[str, JSON]:
+    """What is made of several is believed no more than the least of them."""
+    origin = least_trusted(entry.origin for entry in entries)
+    return {} if origin == "user" else {"origin": origin}
+
+
+def believed(plan: Supersession, entries: Entries) -> Supersession:
+    """The plan, hiding nothing that is believed more than what would replace it: such are only linked."""
+    if entries[plan.new].trust < entries[plan.old].trust:
+        return replace(plan, complete=False)
+    return plan
 
 
 def superseded(plan: Supersession, entries: Entries) -> Iterator[Change]:
@@ -95,7 +109,7 @@ def superseded(plan: Supersession, entries: Entries) -> Iterator[Change]:
 
 def replaced(old: MemoryEntry, new: MemoryEntry, why: str, *, hide: bool) -> Iterator[Change]:
     """`old` is no longer so since `new`; `history` leads from each to the other if it is hidden."""
-    if not hide:
+    if not hide or new.trust < old.trust:
         yield Change(old, {"details": {"updated_by": new.id}}, why, "link", new.id)
         return
     yield Change(old, {"superseded_by": new.id}, why, "supersede", new.id)

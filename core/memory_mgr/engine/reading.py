@@ -50,7 +50,7 @@ class Reading(Scope):
         text = check.checked_text(query, "query")
         count = check.checked_count(limit, "limit")
         least = 0.0 if min_score is None else check.checked_unit(min_score, "min_score")
-        selection = self._selection(memory_type, filters, hidden=include_superseded)
+        selection = self._recallable(memory_type, filters, hidden=include_superseded)
         if count == 0:
             return []
         with self._lease() as repository:
@@ -133,7 +133,7 @@ class Reading(Scope):
         if conversation_id is not None:
             check.checked_text(conversation_id, "conversation_id")
         tiers = _RECALLED_TIERS if memory_type is None else memory_type
-        selection = self._selection(tiers, filters, hidden=False)
+        selection = self._recallable(tiers, filters)
         with self._lease() as repository:
             return self._contexts.build(
                 repository,

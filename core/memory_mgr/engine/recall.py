@@ -48,7 +48,9 @@ class Recaller:
             repository.accessed([r.id for r in ranked], self._runtime.now().timestamp())
         return [
             entries[r.id].with_changes(
-                score=r.score, explain=dict(r.parts) if explain else None, passage=_span(entries[r.id], r, rows)
+                score=r.score,
+                explain=_explained(r, entries[r.id]) if explain else None,
+                passage=_span(entries[r.id], r, rows),
             )
             for r in ranked
             if r.id in entries
@@ -175,6 +177,11 @@ def _items(rows: dict[int, PoolRow], words: dict[int, float], eligible: set[int]
         )
         for row in rows.values()
     ]
+
+
+def _explained(ranked: Ranked, entry: MemoryEntry) -> dict[str, float]:
+    """The parts of a score, and beside them how far the entry is to be believed."""
+    return {**ranked.parts, "trust": entry.trust, **({"suspicious": 1.0} if entry.suspicious else {})}
 
 
 def _span(entry: MemoryEntry, ranked: Ranked, rows: dict[str, PoolRow]) -> tuple[int, int] | None:

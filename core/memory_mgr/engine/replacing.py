@@ -32,6 +32,7 @@ def put(
         InvalidInputError: An id exists in another tier.
     """
     now = runtime.now()
+    news = [runtime.intake.new(new) for new in news]
     scores = runtime.importance.of_new(news, tier, repository)
     namespace = repository.namespace
     drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
@@ -77,6 +78,7 @@ def supersede(
         InvalidInputError: One of them was superseded before.
     """
     tier = found(repository, replaced[:1])[0].memory_type
+    new = runtime.intake.new(new)
     score = runtime.importance.of_new([new], tier, repository)[0]
     entry = draft(new, repository.namespace, tier, runtime.now(), score, ttl_seconds)
     parts = with_passages(entry)

@@ -21,6 +21,8 @@ from memory_mgr.defaults.judge import ModelJudge
 from memory_mgr.defaults.model_summarizer import ModelSummarizer
 from memory_mgr.defaults.summarizer import ExtractiveSummarizer
 from memory_mgr.engine.importance import Importance
+from memory_mgr.engine.intake import Intake
+from memory_mgr.engine.recalled import Recalled
 from memory_mgr.engine.scheduling import Scheduler
 from memory_mgr.engine.shared import SharedStore
 from memory_mgr.engine.writing import Writer
@@ -52,7 +54,11 @@ class Runtime:
         self._shared = SharedStore.acquire(config, self.space)
         self.store = self._shared.store
         self.pool = self._shared.pool
-        self.writer = Writer(self.pool, self.embed, self._scores, self.now, config.write_batch, self._stored)
+        self.intake = Intake(config)
+        self.recalled = Recalled()
+        self.writer = Writer(
+            self.pool, self.embed, self._scores, self.now, config.write_batch, self.intake, self._stored
+        )
         self.background: Scheduler | None = None
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()

@@ -75,3 +75,10 @@ class Scope:
         tiers = check.checked_tiers(memory_type)
         parsed = None if not filters else parse_filter(filters)
         return Selection(tiers, self._runtime.now(), parsed, hidden)
+
+    def _recallable(self, memory_type: Tiers, filters: Filters | None, *, hidden: bool = False) -> Selection:
+        """As `_selection`, without what is in quarantine."""
+        if self.config.suspicion.hides:
+            harmless = {"suspicious": False}
+            filters = {"$and": [dict(filters), harmless]} if filters else harmless
+        return self._selection(memory_type, filters, hidden=hidden)

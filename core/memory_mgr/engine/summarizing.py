@@ -20,7 +20,7 @@ from memory_mgr.events import Observer, observed
 from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
-from memory_mgr.types import MemoryEntry, MemoryType, Message, Namespace, NewMemory
+from memory_mgr.types import MemoryEntry, MemoryType, Message, Namespace, NewMemory, least_trusted
 
 log = logging.getLogger(__name__)
 SUMMARY = "summary"
@@ -118,6 +118,7 @@ class Summaries:
             importance_score=max(entry.importance_score for entry in span),
             kind=SUMMARY,
             derived_from=tuple(entry.id for entry in span),
+            origin=least_trusted(entry.origin for entry in span),
             details={
                 "level": level,
                 "after": after,

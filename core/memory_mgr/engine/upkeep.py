@@ -34,7 +34,7 @@ class Upkeep:
         What was superseded counts too, at a discount: history is bounded by the same quota.
         """
         now = self._runtime.now()
-        operation = Operation("prune", now)
+        operation = Operation("prune", now, self._runtime.intake.actor)
         with repository.lock:
             deleted = self._sweep(repository, now, dry_run=dry_run)
             entries = {e.id: e for e in _unexpired(repository, tier, now)}

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from memory_mgr.errors import InvalidInputError
-from memory_mgr.types import JSON, MAX_TTL_SECONDS, ROLES, MemoryType, Message, Namespace, NewMemory, utc
+from memory_mgr.types import JSON, MAX_TTL_SECONDS, ROLES, TRUST, MemoryType, Message, Namespace, NewMemory, Origin, utc
 
 MAX_CONTENT_CHARS = 10_000_000
 MAX_ID_CHARS = 512
@@ -85,6 +85,13 @@ def checked_tiers(tiers: object) -> tuple[MemoryType, ...]:
     if not isinstance(tiers, Sequence | set | frozenset) or not tiers:
         raise InvalidInputError(f"memory_type must be a tier, several, or None for all, not {shown(tiers)}")
     return tuple(dict.fromkeys(checked_tier(tier) for tier in tiers))
+
+
+def checked_origin(origin: object) -> Origin:
+    """Who a memory may come from."""
+    if not isinstance(origin, str) or origin not in TRUST:
+        raise InvalidInputError(f"unknown origin {shown(origin)}; one of {', '.join(TRUST)}")
+    return origin
 
 
 def checked_namespace(namespace: object) -> Namespace:
@@ -224,6 +231,7 @@ def checked_new(item: object) -> NewMemory:
         speaker=None if new.speaker is None else checked_text(new.speaker, "speaker"),
         pinned=bool(new.pinned),
         kind=checked_text(new.kind, "kind"),
+        origin=None if new.origin is None else checked_origin(new.origin),
         details=checked_object(new.details, "details"),
         derived_from=tuple(checked_id(i) for i in new.derived_from),
         found_by=None if new.found_by is None else checked_texts(new.found_by, "found_by"),

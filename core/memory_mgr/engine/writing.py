@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.engine.coalescing import Coalescer
+from memory_mgr.engine.intake import Intake
+from memory_mgr.engine.messages import said
 from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
@@ -48,6 +50,7 @@ class Writer:
         score: Importance of new memories that come without one.
         now: Tells the time, in UTC.
         batch: Entries written together at most.
+        intake: Prepares what is to be stored.
         stored: Told how many entries were stored in a namespace.
     """
 
@@ -58,12 +61,14 @@ class Writer:
         score: Score,
         now: Callable[[], datetime],
         batch: int,
+        intake: Intake,
         stored: Callable[[Namespace, int], None] = lambda namespace, count: None,
     ) -> None:
         self._pool = pool
         self._embed = embed
         self._score = score
         self._now = now
+        self._intake = intake
         self._stored = stored
         self._additions: Coalescer[_Addition, list[MemoryEntry]] = Coalescer(
             self._add_together, lambda addition: len(addition.entries), batch
@@ -86,6 +91,7 @@ class Writer:
             InvalidInputError: An id exists already with other content or in another tier.
         """
         now = self._now()
+        news = [self._intake.new(new) for new in news]
         scores = self._score(namespace, tier, news)
         drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
         if not drafts:
@@ -126,14 +132,21 @@ class Writer:
 
     # --- changing ------------------------------------------------------------------------------------------
 
-    def change(self, repository: Repository, memory_id: str, **changes: Any) -> MemoryEntry:
+    def edit(self, repository: Repository, memory_id: str, changes: dict[str, Any]) -> MemoryEntry:
+        """As `change`, on behalf of a caller: who changed what and when is noted with the entry."""
+        return self.change(repository, memory_id, noted=True, **changes)
+
+    def change(self, repository: Repository, memory_id: str, *, noted: bool = False, **changes: Any) -> MemoryEntry:
         """Change fields of one entry; a new text is embedded again. The entry as it is then.
 
         Raises:
             MemoryNotFoundError: There is no such entry.
         """
         entry = found(repository, [memory_id])[0]
+        changes = self._intake.changes(entry, changes)
         while True:
+            if noted:
+                changes |= self._intake.noting(entry, changes, self._now())
             changed = _changed(entry, changes)
             same_text = changed.searchable_text == entry.searchable_text
             parts = [] if same_text else with_passages(changed)
@@ -213,8 +226,9 @@ def draft(
 
 
 def _changed(entry: MemoryEntry, changes: dict[str, Any]) -> MemoryEntry:
-    given = {"details": {**entry.details, GIVEN: True}} if "importance_score" in changes else {}
-    return entry.with_changes(**given, **changes)
+    details = changes.get("details", entry.details)
+    given = {"details": {**details, GIVEN: True}} if "importance_score" in changes else {}
+    return entry.with_changes(**(changes | given))
 
 
 def _details(new: NewMemory) -> dict[str, JSON]:
@@ -268,7 +282,7 @@ def _settled(entry: MemoryEntry, known: dict[str, MemoryEntry]) -> MemoryEntry:
     other = known.get(entry.id)
     if other is None:
         return entry
-    if other.content != entry.content:
+    if said(other) != said(entry):
         raise InvalidInputError(
             f"id {entry.id!r} exists with other content; leave the id out for a new entry, "
             "or use update_memory or supersede_memory"

@@ -43,6 +43,11 @@ class SuspicionConfig(Settings):
         'refuses it, but for messages, which are kept as under "quarantine"; "off" does not look.',
     )
 
+    @property
+    def hides(self) -> bool:
+        """What is flagged is not recalled."""
+        return self.policy in {"quarantine", "drop"}
+
 
 def suspicions(text: str) -> tuple[str, ...]:
     """What a text seems to be after, by the names of the sections of the patterns, sorted; () for ordinary text."""

@@ -5,10 +5,11 @@
     {"$or": [{"tags": {"$contains": "urgent"}}, {"timestamp": {"$lt": "2026-01-01"}}]}
 
 Operators: `$eq $ne $gt $gte $lt $lte $in $nin $contains`, and `$and $or $not` around expressions. The names
-`timestamp`, `source`, `importance_score` and `memory_type` mean the entry's fields; every other name, and any name
-after `metadata.`, is a key of the metadata, with dots for nested keys. Comparison is by type: `True` is not 1 and
-"1" is not 1, and a range never matches a value of another type. `$ne`, `$nin` and `$not` match whatever their
-opposite does not, entries without the key included. `$contains` finds an element of a list or a part of a text.
+`timestamp`, `source`, `importance_score`, `memory_type`, `origin`, `trust` and `suspicious` (true or false) mean the
+entry's; every other name, and any name after `metadata.`, is a key of the metadata, with dots for nested keys.
+Comparison is by type: `True` is not 1 and "1" is not 1, and a range never matches a value of another type. `$ne`,
+`$nin` and `$not` match whatever their opposite does not, entries without the key included. `$contains` finds an
+element of a list or a part of a text.
 """
 
 from __future__ import annotations
@@ -21,16 +22,21 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from memory_mgr.errors import InvalidFilterError
-from memory_mgr.types import JSON, MemoryEntry, MemoryType, utc
+from memory_mgr.types import JSON, TRUST, MemoryEntry, MemoryType, utc
 
 COMPARISONS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$contains")
 COMBINATIONS = ("$and", "$or", "$not")
 _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+_ORIGIN = "coalesce(json_extract(entries.record, '$.det.origin'), 'user')"
+_TRUST = " ".join(f"WHEN '{name}' THEN {trust}" for name, trust in TRUST.items())
 _FIELDS = {
     "timestamp": "entries.ts",
     "source": "entries.source",
     "importance_score": "entries.importance",
     "memory_type": "entries.tier",
+    "origin": _ORIGIN,
+    "trust": f"(CASE {_ORIGIN} {_TRUST} END)",
+    "suspicious": "(json_extract(entries.record, '$.det.suspicious') IS NOT NULL)",
 }
 _MAX_DEPTH = 32
 _MAX_PARTS = 1000
@@ -231,10 +237,16 @@ def _operand(name: str, value: object) -> Typed:
 def _field_operand(name: str, value: object) -> Typed:
     if name == "timestamp":
         return "n", _moment(value).timestamp()
-    if name == "importance_score":
+    if name in {"importance_score", "trust"}:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InvalidFilterError(f"importance_score is compared with numbers, not {value!r:.80}")
+            raise InvalidFilterError(f"{name} is compared with numbers, not {value!r:.80}; use 'metadata.{name}'")
         return "n", _storable(value)
+    if name == "suspicious":
+        if not isinstance(value, bool):
+            raise InvalidFilterError(f"suspicious is compared with true or false, not {value!r:.80}")
+        return "b", int(value)
+    if name == "origin" and value not in TRUST:
+        raise InvalidFilterError(f"unknown origin {value!r:.80}; use 'metadata.origin' for a key of the metadata")
     if name == "memory_type":
         try:
             return "s", MemoryType(str(value)).value
@@ -282,6 +294,9 @@ def _field_value(field: str, entry: MemoryEntry) -> Typed:
         "source": entry.source,
         "importance_score": entry.importance_score,
         "memory_type": entry.memory_type.value,
+        "origin": entry.origin,
+        "trust": entry.trust,
+        "suspicious": bool(entry.suspicious),
     }[field]
     return typed(value)
 

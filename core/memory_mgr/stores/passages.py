@@ -18,8 +18,9 @@ import numpy as np
 
 from memory_mgr.policy.chunking import split_passages
 from memory_mgr.protocols import Vectors
-from memory_mgr.types import PASSAGE, MemoryEntry
+from memory_mgr.types import JSON, PASSAGE, MemoryEntry
 
+_STANDING = ("origin", "suspicious")
 _SHORT = 600
 """Characters that always fit into what an embedder reads; shorter texts are not even split."""
 
@@ -61,7 +62,7 @@ def _passage(whole: MemoryEntry, number: int, text: str, start: int, end: int) -
         id=_passage_id(whole.id, number),
         content=text,
         kind=PASSAGE,
-        details={"whole": whole.id, "start": start, "end": end},
+        details={**_standing(whole), "whole": whole.id, "start": start, "end": end},
         derived_from=(),
         pinned=False,
     )
@@ -104,4 +105,10 @@ def _follow(passage: MemoryEntry, whole: MemoryEntry) -> MemoryEntry:
         expires_at=whole.expires_at,
         superseded_by=whole.superseded_by,
         revision=whole.revision,
+        details={k: v for k, v in passage.details.items() if k not in _STANDING} | _standing(whole),
     )
+
+
+def _standing(whole: MemoryEntry) -> dict[str, JSON]:
+    """What of a whole decides whether it may be found."""
+    return {name: whole.details[name] for name in _STANDING if name in whole.details}
