@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -178,8 +178,8 @@ class Consolidation:
         plans: dict[str, Supersession] = {}
         for level in sorted({entry.trust for entry in entries.values()}):
             told = [statement(entry) for entry in entries.values() if entry.trust >= level]
-            for plan in plan_supersessions(told, self._runtime.config.supersession, changed=new):
-                plan = believed(plan, entries)
+            found = plan_supersessions(told, self._runtime.config.supersession, changed=new)
+            for plan in (believed(plan, entries) for plan in found):
                 if plan.old not in plans or plan.complete > plans[plan.old].complete:
                     plans[plan.old] = plan
         return plans.values()
