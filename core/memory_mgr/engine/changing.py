@@ -218,7 +218,17 @@ class Changing(Scope):
 
     @observed("forget")
     def forget(self) -> dict[MemoryType, int]:
-        """Delete everything in this namespace; what was there by tier. Namespaces below it are others."""
+        """Delete everything in this namespace; what was there by tier. Namespaces below it are others.
+
+        Entries, vectors, archived messages, summaries, history, the record of changes and the index go, and no byte of
+        them is left in the files of an embedded store. A server keeps deleted bytes until its operator runs
+        `chroma vacuum`.
+
+        Raises:
+            StoreUnavailableError: All is deleted, but bytes of it are left in files that are in use; call it again.
+        """
         self._writable()
         with self._lease() as repository:
-            return repository.forget()
+            counts = repository.forget()
+        self._runtime.recalled.forget(self.namespace)
+        return counts

@@ -30,6 +30,12 @@ class Recalled:
             while len(self._texts) > _CONVERSATIONS:
                 self._texts.popitem(last=False)
 
+    def forget(self, namespace: Namespace) -> None:
+        """Nothing was given to a model of this namespace."""
+        with self._lock:
+            for key in [key for key in self._texts if key[0] == namespace]:
+                del self._texts[key]
+
     def said(self, namespace: Namespace, conversation_id: str) -> Said:
         """What the model has been given of late."""
         with self._lock:

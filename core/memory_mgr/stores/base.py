@@ -71,6 +71,10 @@ class VectorStore(Protocol):
         """Remove all tiers of a namespace; one that is not there is ignored."""
         ...
 
+    def scrub(self) -> None:
+        """Remove the bytes of what was dropped, as far as they can be reached from here."""
+        ...
+
     def namespaces(self) -> list[Namespace]:
         """Every namespace that has a collection, sorted."""
         ...

@@ -84,6 +84,7 @@ class ChromaStore:
         space: The embedder whose vectors are stored.
         on_close: Lets go of the client.
         shared: Other processes may write to the same namespaces.
+        on_scrub: Removes the bytes of what was dropped.
     """
 
     def __init__(
@@ -93,11 +94,13 @@ class ChromaStore:
         on_close: Callable[[], None] = lambda: None,
         *,
         shared: bool = False,
+        on_scrub: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._space = space
         self._on_close = on_close
         self._shared = shared
+        self._on_scrub = on_scrub
         self._lock = threading.Lock()
         self._handles: OrderedDict[str, Collection] = OrderedDict()
         self._batch = max(1, client.get_max_batch_size())
@@ -285,6 +288,10 @@ class ChromaStore:
     def _drop(self, name: str) -> None:
         with suppress(NotFoundError):
             self._client.delete_collection(name)
+
+    def scrub(self) -> None:
+        """Remove the bytes of what was dropped."""
+        self._on_scrub()
 
     def namespaces(self) -> list[Namespace]:
         """Every namespace that has a collection."""

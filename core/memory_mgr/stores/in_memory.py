@@ -98,6 +98,9 @@ class InMemoryStore:
             for tier in MemoryType:
                 self._shelves.pop((namespace, tier), None)
 
+    def scrub(self) -> None:
+        """Nothing to do: what is dropped is gone."""
+
     def namespaces(self) -> list[Namespace]:
         """Every namespace that holds anything."""
         with self._lock:

@@ -12,6 +12,7 @@ from memory_mgr.errors import ConfigurationError, StoreUnavailableError
 from memory_mgr.stores.base import EmbeddingSpace, VectorStore
 from memory_mgr.stores.in_memory import InMemoryStore
 from memory_mgr.stores.lock import FolderLock
+from memory_mgr.stores.scrub import scrub
 
 if TYPE_CHECKING:
     from memory_mgr.stores.chroma import ChromaStore
@@ -90,7 +91,7 @@ class _Embedded:
             client, lock, users = self._open.get(folder) or (*self._connect(folder, read_only=read_only), 0)
             self._open[folder] = (client, lock, users + 1)
         try:
-            return _chroma(client, space, on_close=lambda: self._release(folder))
+            return _chroma(client, space, on_close=lambda: self._release(folder), on_scrub=lambda: scrub(folder))
         except BaseException:
             self._release(folder)
             raise

@@ -340,6 +340,7 @@ class Repository:
                 self._journal.start()
             self._sequence = 0
             self._unsettled = False
+            self.store.scrub()
             return counts
 
     # --- access counts: collected here, written now and then, lost with the catalog ---------------------------
