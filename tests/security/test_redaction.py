@@ -113,7 +113,8 @@ def test_no_way_into_the_store_goes_around_it(config: MemoryConfig, tmp_path: Pa
 
     plain = tmp_path / "plain.jsonl"
     with SyncMemoryManager(config.replaced(path=tmp_path / "other")) as memory:
-        memory.add_memory(f"imported {secret}", metadata={"mail": secret})
+        entry = memory.add_memory(f"imported {secret}", metadata={"mail": secret}, speaker=secret)
+        memory.update_memory(entry.id, content=f"imported and changed {secret}")
         memory.export_memories(plain)
     with SyncMemoryManager(config, redactor="builtin", embedder=Recording()) as memory:
         fact = memory.add_memory(f"fact {secret}", metadata={"from": secret, "deep": [{"to": secret}]}, speaker=secret)
@@ -136,6 +137,8 @@ def test_no_way_into_the_store_goes_around_it(config: MemoryConfig, tmp_path: Pa
         assert chat.working.get("mail") == ["[redacted:email]"]
         stored = [*memory.list_memories(limit=None, include_superseded=True), *chat.messages()]
         assert secret not in json.dumps([repr(entry) for entry in stored])
+    with SyncMemoryManager(config, redactor="builtin") as memory:
+        assert len([e for e in memory.list_memories(limit=None) if e.changes]) >= 1
     assert secret not in "\n".join(seen)
     assert files_with(tmp_path / "memory", secret.encode()) == []
     assert secret not in (tmp_path / "out.jsonl").read_text()

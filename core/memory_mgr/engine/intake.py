@@ -11,7 +11,7 @@ from memory_mgr.actors import current_actor
 from memory_mgr.config import MemoryConfig
 from memory_mgr.defaults.adapters import as_redactor
 from memory_mgr.engine.messages import MESSAGE
-from memory_mgr.engine.operations import plain
+from memory_mgr.engine.operations import CHANGES, plain
 from memory_mgr.errors import RedactionError, SuspiciousContentError
 from memory_mgr.policy.suspicion import suspicions
 from memory_mgr.types import JSON, MemoryEntry, Message, NewMemory
@@ -24,6 +24,9 @@ _NAMES = frozenset({"role", "key", "origin", "by", "suspicious", "supersedes", "
 """Keys of `details` whose values are names and ids, or were redacted before."""
 _FRAMEWORK_NAMES = frozenset({"id", "type", "role", "lc", "block_type"})
 """Keys of a framework's own message whose values are names."""
+
+_NOTE_NAMES = frozenset({"op", "kind", "at", "by", "fields", "details_new"})
+"""Keys of a note of a change whose values are names."""
 
 
 class Intake:
@@ -93,13 +96,13 @@ class Intake:
         return changed
 
     def noting(self, entry: MemoryEntry, changes: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """The details of an entry with a note of what a caller is about to change, as they hold it already redacted."""
+        """The details of an entry with a note of what a caller is about to change; what it held is redacted too."""
         fields = sorted(name for name in changes if name != "details" and changes[name] != getattr(entry, name))
         if self._audit == "off" or not fields:
             return {}
         note: dict[str, JSON] = {"kind": "update", "at": now.isoformat(), "by": self.actor}
         if self._audit == "values":
-            note["before"] = {name: plain(getattr(entry, name)) for name in fields}
+            note["before"] = self._json({name: plain(getattr(entry, name)) for name in fields})
         else:
             note["fields"] = list(fields)
         earlier = cast("list[JSON]", entry.details.get(EDITS, []))
@@ -110,8 +113,15 @@ class Intake:
         """An entry of an import file as it will be stored."""
         if self._redactor is None:
             return entry
+        details = self._details(entry.details)
+        for name in (EDITS, CHANGES):
+            if name in details:
+                details[name] = self._json(details[name], _NOTE_NAMES)
         return entry.with_changes(
-            content=self._text(entry.content), metadata=self._json(entry.metadata), details=self._details(entry.details)
+            content=self._text(entry.content),
+            speaker=None if entry.speaker is None else self._text(entry.speaker),
+            metadata=self._json(entry.metadata),
+            details=details,
         )
 
     # --- redacting -----------------------------------------------------------------------------------------
