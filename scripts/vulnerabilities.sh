@@ -13,6 +13,10 @@ trap 'rm -f "$report"' EXIT
 timeout 300 pip-audit --progress-spinner off --timeout 20 --skip-editable "$@" > "$report" 2>&1
 status=$?
 cat "$report"
+unknown=$(grep -c "could not be audited" "$report")
+if [ "$unknown" -gt 0 ]; then
+    echo "!! NOT AUDITED: the service knows nothing of $unknown of the distributions above; nothing is said about them." >&2
+fi
 if [ $status -eq 0 ]; then
     exit 0
 fi
