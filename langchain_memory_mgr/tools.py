@@ -177,10 +177,10 @@ class _Work:
         return text if self._format == "content" else (text, [as_document(entry) for entry in found])
 
     def _save(self, memory: SyncMemoryManager, conversation: str | None, content: str) -> str:
-        return f"created memory {memory.add_memory(content, source=conversation).id}"
+        return f"created memory {memory.add_memory(content, source=conversation, origin='assistant').id}"
 
     def _update(self, memory: SyncMemoryManager, conversation: str | None, id: str, content: str) -> str:
-        return f"updated memory {id}; it is now {memory.supersede_memory(id, content).id}"
+        return f"updated memory {id}; it is now {memory.supersede_memory(id, content, origin='assistant').id}"
 
     def _forget(self, memory: SyncMemoryManager, conversation: str | None, id: str) -> str:
         if not memory.delete_memory(id):

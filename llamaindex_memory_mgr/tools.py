@@ -59,7 +59,7 @@ class TieredMemoryToolSpec(BaseToolSpec):
     def remember(self, fact: str) -> str:
         """Store one lasting fact about the user or the task, in a full sentence, for later conversations."""
         try:
-            entry = self._connection.sync.add_memory(fact, source=self._source)
+            entry = self._connection.sync.add_memory(fact, source=self._source, origin="assistant")
         except InvalidInputError as error:
             return f"Not stored: {error}"
         return f"Stored as {entry.id}."
@@ -82,7 +82,7 @@ class TieredMemoryToolSpec(BaseToolSpec):
     def correct_memory(self, memory_id: str, fact: str) -> str:
         """Replace a memory that is no longer true by a new fact; the old one is kept as history."""
         try:
-            entry = self._connection.sync.supersede_memory(memory_id, fact)
+            entry = self._connection.sync.supersede_memory(memory_id, fact, origin="assistant")
         except (MemoryNotFoundError, InvalidInputError) as error:
             return f"Not corrected: {error}"
         return f"Stored as {entry.id} in place of {memory_id}."

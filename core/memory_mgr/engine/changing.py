@@ -158,6 +158,7 @@ class Changing(Scope):
         metadata: Mapping[str, JSON] | None = None,
         *,
         timestamp: datetime | None = None,
+        origin: Origin | None = None,
     ) -> MemoryEntry:
         """Replace an entry by a newer one and keep the old one as its history.
 
@@ -166,6 +167,7 @@ class Changing(Scope):
             content: What is so now.
             metadata: Of the new entry; default: the old one's.
             timestamp: Since when; default: now.
+            origin: Who the new one comes from, see `TRUST`; default: "user".
 
         Raises:
             MemoryNotFoundError: There is none in this namespace.
@@ -184,6 +186,7 @@ class Changing(Scope):
                 kind=old.kind,
                 derived_from=(old.id,),
                 details={"supersedes": old.id},
+                origin=origin,
             )
             ttl = self._default_ttl(old.memory_type)
             return replacing.supersede(self._runtime, repository, check.checked_new(new), [old.id], ttl)
