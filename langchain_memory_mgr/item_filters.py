@@ -32,7 +32,7 @@ def below(prefix: Sequence[str], value_filter: Mapping[str, Any] | None = None) 
     """
     parts: list[Filters] = []
     if prefix:
-        parts.append({f"metadata.{UNDER}": {"$contains": namespace_text(prefix)}})
+        parts.append({f"metadata.{UNDER}.{len(prefix)}": namespace_text(prefix)})
     if value_filter:
         parts.append(_translated(value_filter))
     return {"$and": parts} if parts else None

@@ -21,7 +21,7 @@ KIND = "item"
 NAMESPACE = "namespace"
 """The metadata that names an item's namespace, as JSON, in which no label can run into the next."""
 UNDER = "under"
-"""The metadata that lists the namespace and every prefix of it."""
+"""The metadata that holds every prefix of the namespace, by its length: equal texts are looked up in an index."""
 VALUE = "value"
 """The metadata that holds the value; filters look into it."""
 UNINDEXED = "unindexed"
@@ -62,7 +62,7 @@ def as_new_memory(op: PutOp, fields: Sequence[str]) -> NewMemory:
     texts = [text for text in found if text.strip()]
     metadata: dict[str, Any] = {
         NAMESPACE: namespace_text(op.namespace),
-        UNDER: [namespace_text(op.namespace[: depth + 1]) for depth in range(len(op.namespace))],
+        UNDER: {str(n): namespace_text(op.namespace[:n]) for n in range(1, len(op.namespace) + 1)},
         "key": encoded(op.key)[0],
         VALUE: value,
     }
