@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias, cast
@@ -111,7 +111,7 @@ class Change:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class MemoryEntry(Displayed):
     """One remembered thing.
 
@@ -197,6 +197,11 @@ class MemoryEntry(Displayed):
         texts = self.details.get("found_by")
         return tuple(texts) if isinstance(texts, list) else None
 
+    def __repr__(self) -> str:
+        """What was filled in; fields that hold their default are left out."""
+        told = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != _default(f))
+        return f"MemoryEntry({', '.join(told)})"
+
     @property
     def searchable_text(self) -> str:
         """The text that is embedded: the first of `found_by`, else the content, led by its speaker if there is one."""
@@ -207,6 +212,10 @@ class MemoryEntry(Displayed):
     def with_changes(self, **changes: Any) -> MemoryEntry:
         """A copy with `changes` applied."""
         return replace(self, **changes)
+
+
+def _default(field_: Field[Any]) -> object:
+    return field_.default if field_.default_factory is MISSING else field_.default_factory()
 
 
 class Entries(list[MemoryEntry], Displayed):

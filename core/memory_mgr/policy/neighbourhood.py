@@ -6,6 +6,7 @@ entry borrows from what stands around it, as far as that belongs together: not a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,9 @@ from memory_mgr.policy.fusion import Floats
 
 _RUN_REACH = 3
 """Messages looked at either way within one speaker's run."""
+
+_SESSIONS = 16
+"""So many sessions among the candidates make the session full evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +111,17 @@ class Neighbourhood:
         """The mean of the `best` best values of each entry's session; who stands alone is its own session.
 
         A session with fewer than `best` entries in the pool is judged as if the others had 0: one match is
-        weaker evidence than three.
+        weaker evidence than three. To know the session is worth the logarithm of how many there are, full value at
+        `_SESSIONS`: picking one of three tells little.
         """
         scores = np.maximum(values, 0.0)
         alone = self.alone()
         result = np.array(scores)
-        for members in self._sessions(alone):
+        sessions = self._sessions(alone)
+        for members in sessions:
             top = np.sort(scores[members])[::-1][:best]
             result[members] = top.sum() / best
-        return result
+        return result * min(1.0, math.log2(len(sessions) + sum(alone) or 1) / math.log2(_SESSIONS))
 
     def _sessions(self, alone: Sequence[bool]) -> list[list[int]]:
         """Positions by session: the same stream without a long pause between the members of the pool."""
