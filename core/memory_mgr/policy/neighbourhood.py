@@ -111,17 +111,21 @@ class Neighbourhood:
         """The mean of the `best` best values of each entry's session; who stands alone is its own session.
 
         A session with fewer than `best` entries in the pool is judged as if the others had 0: one match is
-        weaker evidence than three. To know the session is worth the logarithm of how many there are, full value at
-        `_SESSIONS`: picking one of three tells little.
+        weaker evidence than three.
         """
         scores = np.maximum(values, 0.0)
         alone = self.alone()
         result = np.array(scores)
-        sessions = self._sessions(alone)
-        for members in sessions:
+        for members in self._sessions(alone):
             top = np.sort(scores[members])[::-1][:best]
             result[members] = top.sum() / best
-        return result * min(1.0, math.log2(len(sessions) + sum(alone) or 1) / math.log2(_SESSIONS))
+        return result
+
+    def session_worth(self) -> float:
+        """How much it tells to know the session, in [0, 1]: the logarithm of how many there are to pick from."""
+        alone = self.alone()
+        count = len(self._sessions(alone)) + sum(alone)
+        return min(1.0, math.log2(max(1, count)) / math.log2(_SESSIONS))
 
     def _sessions(self, alone: Sequence[bool]) -> list[list[int]]:
         """Positions by session: the same stream without a long pause between the members of the pool."""

@@ -146,7 +146,7 @@ def _evidence(query: Query, items: Sequence[Item], config: RecallConfig, now: da
         "lexical": weights["lexical"] * lexical,
         "dense": weights["dense"] * dense,
         "neighbour": config.neighbour_weight * beside + config.utterance_weight * utterance,
-        "session": weights["session"] * around.session_scores(match, config.session_best),
+        "session": weights["session"] * around.session_worth() * around.session_scores(match, config.session_best),
         "answer": weights["answer"] * around.question_before(lexical, asks),
         "time": weights["time"] * _times(query, items),
         "cue": weights["cue"] * _cues(query, items),

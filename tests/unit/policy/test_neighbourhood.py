@@ -96,3 +96,11 @@ def test_always_finite_and_within_the_given_values(speakers: list[str | None], d
     ):
         assert result.shape == (count,)
         assert np.all((result >= 0) & (result <= max(1e-12, values.max(initial=0.0))))
+
+
+def test_a_session_tells_more_the_more_there_are() -> None:
+    """Nothing when there is one, everything from sixteen on."""
+    assert around(chain("AB")).session_worth() == 0.0
+    facts = [Place(f"f{n}", None, NOW, None, None, None) for n in range(40)]
+    worth = [around(facts[:n]).session_worth() for n in (1, 2, 4, 16, 40)]
+    assert worth == [0.0, 0.25, 0.5, 1.0, 1.0]
