@@ -4,7 +4,8 @@
         [--json benchmarks/results/lifecycle.json]
 
 - importance: AUC of the turns that are evidence of a question (categories 1-4) against the others, and the share
-  of evidence among the better half. `held out` is by models fitted without the conversation they are tested on.
+  of evidence among the better half. `held_out` is by models fitted without the conversation they are tested on,
+  `engine` what stands in the entries after the messages came one by one.
 - contexts: for how many questions any and all evidence turns stand in `build_context`; one memory a conversation,
   one long_term entry a turn.
 - pipeline: the same after the messages came one by one through `ConversationContext`, in the default configuration,
@@ -33,29 +34,18 @@ import importance_fit
 import numpy as np
 import recall_data
 import summaries
-from recall_data import Conversation, Question
+from lifecycle_questions import Numbers, asked, by_conversation, config, said, stored
+from numpy.typing import NDArray
+from recall_data import Conversation
 
-from memory_mgr import MemoryConfig, Message, NewMemory, ShortTermConfig, SyncMemoryManager
-from memory_mgr.defaults.adapters import as_embedder
+from memory_mgr import Message, ShortTermConfig, SyncMemoryManager
 from memory_mgr.policy.importance import default_weights
-
-BUDGETS = (1000, 500)
-Numbers = dict[str, float]
-Rows = list[tuple[str, Numbers]]
-"""Of each question: its conversation, and what was found."""
-
-EMBEDDER = as_embedder(None, cache=100_000)
-
-
-def config(folder: str | Path, **settings: Any) -> MemoryConfig:
-    """The default configuration, embeddings shared between the runs."""
-    return MemoryConfig(path=Path(folder), embedder=EMBEDDER, **settings)
-
+from memory_mgr.testing import FakeEmbedder
 
 # --- importance --------------------------------------------------------------------------------------------
 
 
-def importance(path: Path, _: Sequence[Conversation]) -> dict[str, Any]:
+def importance(path: Path, conversations: Sequence[Conversation]) -> dict[str, Any]:
     read = importance_fit.load(path)
     shipped = [default_weights()] * len(read)
     held_out = importance_fit.leave_one_out(read) if len(read) > 1 else shipped
@@ -65,7 +55,16 @@ def importance(path: Path, _: Sequence[Conversation]) -> dict[str, Any]:
             "once_answered": _separation(read, models, following=True),
         }
         for name, models in (("shipped", shipped), ("held_out", held_out))
-    }
+    } | {"engine": _separations([_by_engine(c) for c in conversations], read)}
+
+
+def _by_engine(conversation: Conversation) -> NDArray[np.float64]:
+    """What the turns are worth to the engine as they come, one by one, in a conversation for every session."""
+    with SyncMemoryManager(path=":memory:", embedder=FakeEmbedder(), namespace=conversation.name) as memory:
+        said(memory, conversation, "sessions")
+        entries = memory.list_memories(("short_term", "long_term"), limit=None)
+    worth = {entry.metadata["turn"]: entry.importance_score for entry in entries}
+    return np.array([worth[place] for place in range(len(conversation.turns))])
 
 
 def _separation(
@@ -75,6 +74,12 @@ def _separation(
         importance_fit.scores(model, conversation, following=following, frequency=True)
         for model, conversation in zip(models, read, strict=True)
     ]
+    return _separations(found, read)
+
+
+def _separations(
+    found: Sequence[NDArray[np.float64]], read: Sequence[importance_fit.Conversation]
+) -> dict[str, Numbers]:
     areas = {c.name: importance_fit.auc(f, c.evidence) for f, c in zip(found, read, strict=True)}
     kept = {c.name: importance_fit.kept_share(f, c.evidence) for f, c in zip(found, read, strict=True)}
     together, truth = np.concatenate(found), np.concatenate([c.evidence for c in read])
@@ -85,90 +90,7 @@ def _separation(
     }
 
 
-# --- contexts ----------------------------------------------------------------------------------------------
-
-
-def stored(memory: SyncMemoryManager, conversation: Conversation) -> None:
-    """One long_term entry a turn."""
-    memory.add_memories(
-        [
-            NewMemory(content=turn.text, source=turn.session, timestamp=turn.timestamp, metadata={"turn": place})
-            for place, turn in enumerate(conversation.turns)
-        ]
-    )
-
-
-def said(memory: SyncMemoryManager, conversation: Conversation, variant: str) -> None:
-    """The turns as messages, one by one."""
-    names = list(dict.fromkeys(turn.text.split(": ", 1)[0] for turn in conversation.turns))
-    for place, turn in enumerate(conversation.turns):
-        name, text = turn.text.split(": ", 1)
-        chat = memory.conversation(conversation.name if variant == "one" else turn.session)
-        role = "assistant" if variant == "roles" and name == names[1] else "user"
-        chat.add_message(
-            Message(role=role, name=name, content=text, timestamp=turn.timestamp, metadata={"turn": place})
-        )
-
-
-def answers(memory: SyncMemoryManager, conversation: Conversation) -> Rows:
-    """Every question asked of an open memory."""
-    return [(conversation.name, _answered(memory, conversation, question)) for question in conversation.questions]
-
-
-def _answered(memory: SyncMemoryManager, conversation: Conversation, question: Question) -> Numbers:
-    numbers: Numbers = {}
-    for budget in BUDGETS:
-        context = memory.build_context(question.text, budget)
-        if summaries.COUNTER.count(context.text) > budget:
-            raise AssertionError(f"{context.tokens} tokens for a budget of {budget}: {question.text!r}")
-        shown = {entry.metadata.get("turn") for entry in context.entries}
-        found = [
-            any(i in shown and _text(conversation, i) in _flat(context.text) for i in group)
-            for group in question.evidence
-        ]
-        numbers |= {f"any@{budget}": any(found), f"all@{budget}": all(found), f"tokens@{budget}": context.tokens}
-    return numbers
-
-
-def _text(conversation: Conversation, place: int) -> str:
-    return _flat(conversation.turns[place].text.split(": ", 1)[1])
-
-
-def _flat(text: str) -> str:
-    """`text` with its white space made even: packing indents the lines of one entry."""
-    return " ".join(text.split())
-
-
-def asked(
-    conversations: Sequence[Conversation],
-    fill: Callable[[SyncMemoryManager, Conversation], None],
-    then: Callable[[SyncMemoryManager, Conversation], None] | None = None,
-) -> Rows:
-    """All questions, each conversation in a store of its own that is reopened before them, read-only."""
-    rows: Rows = []
-    for conversation in conversations:
-        with tempfile.TemporaryDirectory() as folder:
-            with SyncMemoryManager(config(folder)) as memory:
-                fill(memory, conversation)
-                if then is not None:
-                    then(memory, conversation)
-            with SyncMemoryManager(config(folder, read_only=True)) as memory:
-                rows += answers(memory, conversation)
-        print(f"  {conversation.name}: {shown_row(means(rows[-len(conversation.questions) :]))}", flush=True)
-    return rows
-
-
-def means(rows: Rows) -> Numbers:
-    return {name: round(float(np.mean([row[name] for _, row in rows])), 4) for name in rows[0][1]}
-
-
-def by_conversation(rows: Rows) -> dict[str, Numbers]:
-    names = [*dict.fromkeys(name for name, _ in rows)]
-    return {"all": means(rows)} | {name: means([row for row in rows if row[0] == name]) for name in names}
-
-
-def shown_row(numbers: Numbers) -> str:
-    return "  ".join(f"{name} {value:.3f}" for name, value in numbers.items())
+# --- contexts -----------------------------------------------------------------------------------------------
 
 
 def contexts(_: Path, conversations: Sequence[Conversation]) -> dict[str, Any]:

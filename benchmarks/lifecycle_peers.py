@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import lifecycle
+import lifecycle_questions as lifecycle
 import numpy as np
 import summaries
 from pydantic import Field
@@ -105,15 +105,14 @@ def dense(conversation: Conversation) -> Text:
 
 
 def by_rank(conversation: Conversation) -> Text:
-    folder = tempfile.TemporaryDirectory()
-    memory = SyncMemoryManager(lifecycle.config(folder.name))
-    lifecycle.stored(memory, conversation)
-
-    def text(question: str, budget: int, _keep: object = folder) -> str:
-        hits = memory.search_memory(question, "long_term", limit=80)
-        return "".join(_filled((_dated(conversation, int(hit.metadata["turn"])) for hit in hits), budget))
-
-    return text
+    texts: dict[tuple[str, int], str] = {}
+    with tempfile.TemporaryDirectory() as folder, SyncMemoryManager(lifecycle.config(folder)) as memory:
+        lifecycle.stored(memory, conversation)
+        for question in conversation.questions:
+            hits = memory.search_memory(question.text, "long_term", limit=80)
+            lines = [_dated(conversation, int(hit.metadata["turn"])) for hit in hits]
+            texts |= {(question.text, budget): "".join(_filled(lines, budget)) for budget in lifecycle.BUDGETS}
+    return lambda question, budget: texts[question, budget]
 
 
 def summary_buffer(conversation: Conversation) -> Text:
@@ -155,9 +154,9 @@ def summary_buffer(conversation: Conversation) -> Text:
     return lambda _, budget: texts[budget]
 
 
-def vector_block(conversation: Conversation) -> Text:
+def _block() -> Any:
+    """An empty VectorMemoryBlock with our embeddings."""
     from llama_index.core.base.embeddings.base import BaseEmbedding
-    from llama_index.core.base.llms.types import ChatMessage
     from llama_index.core.memory import VectorMemoryBlock
     from llama_index.core.vector_stores.types import BasePydanticVectorStore, VectorStoreQueryResult
 
@@ -174,6 +173,7 @@ def vector_block(conversation: Conversation) -> Text:
     class Vectors(BasePydanticVectorStore):
         stores_text: bool = True
         nodes: list[Any] = Field(default_factory=list)
+        vectors: Any = None
 
         @property
         def client(self) -> None:
@@ -187,11 +187,19 @@ def vector_block(conversation: Conversation) -> Text:
             raise NotImplementedError
 
         def query(self, query: Any, **_: Any) -> VectorStoreQueryResult:
-            scores = np.array([node.embedding for node in self.nodes]) @ np.array(query.query_embedding)
+            if self.vectors is None or len(self.vectors) < len(self.nodes):
+                self.vectors = np.array([node.embedding for node in self.nodes])
+            scores = self.vectors @ np.array(query.query_embedding)
             best = np.argsort(-scores, kind="stable")[: query.similarity_top_k]
             return VectorStoreQueryResult(nodes=[self.nodes[i] for i in best], similarities=[scores[i] for i in best])
 
-    block = VectorMemoryBlock(vector_store=Vectors(), embed_model=Embedding())
+    return VectorMemoryBlock(vector_store=Vectors(), embed_model=Embedding())
+
+
+def vector_block(conversation: Conversation) -> Text:
+    from llama_index.core.base.llms.types import ChatMessage
+
+    block = _block()
 
     async def fill() -> None:
         for turn in conversation.turns:

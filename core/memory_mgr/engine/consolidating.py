@@ -50,7 +50,7 @@ WATERMARK = "consolidated_through"
 """The catalog remembers up to which sequence was consolidated; if it is lost, all is looked at again."""
 ADVISED = "advised_through"
 """The same for what the model was asked about."""
-_SLICE = 200
+_SLICE = 500
 """New entries looked at together; between slices the time limit is looked at and the watermark moved."""
 
 
@@ -118,11 +118,12 @@ class Consolidation:
         self, mark: str, look: Callable[[Entries, set[str]], Sequence[Change]], progress: Progress | None
     ) -> None:
         """Make the changes that `look` finds for every slice of what is above the mark."""
-        for new, done, total in self._slices(mark):
+        entries = self._current()
+        for new, done, total in self._slices(mark, dict(entries)):
             if self._over():
                 return
             try:
-                self._apply(look(self._current(), new))
+                self._apply(look(entries, new), entries)
             except MemoryMgrError as error:
                 # The mark stays where it is, so that this slice is looked at again next time.
                 log.warning("consolidating %s: %s", "/".join(self._namespace), error)
@@ -131,10 +132,9 @@ class Consolidation:
             if progress is not None:
                 progress(done, total)
 
-    def _slices(self, mark: str) -> Iterator[tuple[set[str], int, int]]:
+    def _slices(self, mark: str, entries: Entries) -> Iterator[tuple[set[str], int, int]]:
         """Ids of what is new, with how many are done then and how many there are; the mark follows."""
         since = self._repository.read(lambda catalog: marks.through(catalog, mark))
-        entries = self._current()
         again = self._changed & {i for i, entry in entries.items() if entry.sequence <= since}
         fresh = sorted((e for e in entries.values() if e.sequence > since), key=lambda e: e.sequence)
         total = len(again) + len(fresh)
@@ -154,10 +154,14 @@ class Consolidation:
         own = Selection((TIER,), self._operation.at)
         return {e.id: e for e in self._repository.read(lambda catalog: catalog.listed(own, limit=None))}
 
-    def _apply(self, changes: Sequence[Change]) -> None:
+    def _apply(self, changes: Sequence[Change], entries: dict[str, MemoryEntry]) -> None:
+        """Make the changes, and let `entries` be those that are current then."""
         if not self._dry_run:
             with self._repository.lock:
-                self._operation.apply(self._repository, once_each(changes))
+                for entry in self._operation.apply(self._repository, once_each(changes)):
+                    entries[entry.id] = entry
+                    if entry.superseded_by is not None:
+                        del entries[entry.id]
         self._actions += actions(changes)
 
     # --- without a model -----------------------------------------------------------------------------------

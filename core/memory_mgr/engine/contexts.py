@@ -49,7 +49,7 @@ class ContextBuilder:
         """The context of `query` in at most `budget` tokens."""
         own = self._conversation(repository, conversation_id) if conversation_id is not None else []
         candidates = max(self._config.recalled_candidates, min(_MOST_CANDIDATES, budget // _TOKENS_A_CANDIDATE))
-        hits = self._recaller.search(repository, query, selection, candidates)
+        hits = self._recaller.search(repository, query, selection, candidates, note=False)
         recent = [e for e in own if e.memory_type is MemoryType.SHORT_TERM]
         summaries = [e for e in reversed(own) if e.memory_type is MemoryType.EPISODIC]
         if sent is not None and not include_recent:
@@ -72,6 +72,7 @@ class ContextBuilder:
         entries = tuple(known[i] for i in packed.shown)
         if conversation_id is not None:
             self._runtime.recalled.note(repository.namespace, conversation_id, (entry.content for entry in entries))
+        self._recaller.note(repository, packed.shown)
         return Context(
             text=packed.text,
             tokens=packed.tokens,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -39,13 +39,23 @@ class Recaller:
         self._config = runtime.config.recall
 
     def search(
-        self, repository: Repository, text: str, selection: Selection, limit: int, *, explain: bool = False
+        self,
+        repository: Repository,
+        text: str,
+        selection: Selection,
+        limit: int,
+        *,
+        explain: bool = False,
+        note: bool = True,
     ) -> list[MemoryEntry]:
-        """The best `limit` entries of the selection, best first, with `score` and, if asked, `explain`."""
+        """The best `limit` entries of the selection, best first, with `score` and, if asked, `explain`.
+
+        With `note` they count as recalled.
+        """
         ranked, rows = self.ranked(repository, text, selection, limit)
         entries = {e.id: e for e in repository.read(lambda catalog: catalog.by_ids([r.id for r in ranked]))}
-        if not self._runtime.config.read_only:
-            repository.accessed([r.id for r in ranked], self._runtime.now().timestamp())
+        if note:
+            self.note(repository, entries)
         return [
             entries[r.id].with_changes(
                 score=r.score,
@@ -55,6 +65,11 @@ class Recaller:
             for r in ranked
             if r.id in entries
         ]
+
+    def note(self, repository: Repository, ids: Iterable[str]) -> None:
+        """Count entries as recalled now; kept in memory and written now and then."""
+        if not self._runtime.config.read_only:
+            repository.accessed(ids, self._runtime.now().timestamp())
 
     def ranked(
         self, repository: Repository, text: str, selection: Selection, limit: int
@@ -172,6 +187,7 @@ def _items(rows: dict[int, PoolRow], words: dict[int, float], eligible: set[int]
             previous_id=None if row.previous is None else ids.get(row.previous),
             next_id=None if row.following is None else ids.get(row.following),
             importance=row.importance,
+            recalled=None if row.recalled is None else datetime.fromtimestamp(row.recalled, UTC),
             parent=row.whole,
             eligible=row.rowid in eligible,
         )

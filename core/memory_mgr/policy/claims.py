@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias, cast
 
 from memory_mgr.policy.importance_features import split_attachment, split_speaker
@@ -98,17 +98,18 @@ def plain_sentences(text: str) -> Iterator[str]:
             yield sentence
 
 
-def claims(text: str) -> list[Claim]:
+@lru_cache(maxsize=65536)
+def claims(text: str) -> tuple[Claim, ...]:
     """What a message says about single-valued attributes, and which habits have ended."""
     trigger = load_pattern(_DATA, "trigger")
     if trigger.search(text) is None:
-        return []
-    return [
+        return ()
+    return tuple(
         claim
         for sentence in plain_sentences(text)
         if trigger.search(sentence)
         for claim in _claims_of(sentence, _rules(habits=False))
-    ]
+    )
 
 
 def habits(text: str) -> list[Claim]:

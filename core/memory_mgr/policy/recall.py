@@ -46,6 +46,7 @@ class Item:
         previous_id: The entry before it in the same source and tier; need not be in the pool.
         next_id: The entry after it.
         importance: In [0, 1].
+        recalled: When it was last a result (aware), None = never.
         parent: The entry that a passage is part of; None = it is whole.
         hit: Found by itself, not only as a neighbour.
         eligible: May be returned; False = serves as context only.
@@ -62,6 +63,7 @@ class Item:
     previous_id: str | None = None
     next_id: str | None = None
     importance: float = 0.5
+    recalled: datetime | None = None
     parent: str | None = None
     hit: bool = True
     eligible: bool = True
@@ -215,9 +217,16 @@ def _named_speaker(query: Query, speakers: Sequence[str | None]) -> Floats:
 
 
 def recency(item: Item, now: datetime, config: RecallConfig) -> float:
-    """How recent `item` is, in (0, 1]: halved with every half-life of its tier, as in memweave."""
+    """How recent `item` is, in (0, 1]: halved with every half-life of its tier, as in memweave.
+
+    Being recalled makes it young again, by `recall_renews` of its age (Generative Agents, Park et al. 2023, count
+    from the last access alone).
+    """
     half_life = config.half_life_days.get(item.tier, 90.0)
     age = max(0.0, (now - item.timestamp).total_seconds() / 86400)
+    if item.recalled is not None:
+        since = max(0.0, (now - item.recalled).total_seconds() / 86400)
+        age -= config.recall_renews * max(0.0, age - since)
     return float(2.0 ** -min(age / half_life, 1000.0))
 
 

@@ -61,6 +61,9 @@ class RecallConfig(Settings):
         default_factory=lambda: dict(DEFAULT_HALF_LIVES),
         description="Days after which recency has halved, by tier.",
     )
+    recall_renews: float = Field(
+        0.5, ge=0, le=1, description="Share of its age that an entry loses by being recalled; 0 = recalls do not count."
+    )
     session_best: int = Field(3, ge=1, le=100, description="A session is judged by the mean of its best entries.")
     lexical_floor: float = Field(
         1.0,

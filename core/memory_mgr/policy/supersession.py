@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -227,6 +228,7 @@ def _corrections(ordered: Sequence[Statement], config: SupersessionConfig) -> It
                 break
 
 
+@lru_cache(maxsize=65536)
 def _correction(text: str) -> tuple[str, str]:
     """What was wrong and what is right, both "" if the text corrects nothing."""
     body = split_attachment(split_speaker(text)[1])[0].replace("’", "'")

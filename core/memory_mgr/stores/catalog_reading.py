@@ -24,8 +24,8 @@ _TEXT_CHARS = 4000
 class PoolRow(NamedTuple):
     """An entry as ranking sees it.
 
-    `previous` and `following` are rows of the same stream, `ts` is in epoch seconds, `whole` is the id of the entry
-    that a passage is part of.
+    `previous` and `following` are rows of the same stream, `ts` is in epoch seconds, as is `recalled` (when it was
+    last a result, as far as that was flushed); `whole` is the id of the entry that a passage is part of.
     """
 
     rowid: int
@@ -39,6 +39,7 @@ class PoolRow(NamedTuple):
     previous: int | None
     following: int | None
     whole: str | None
+    recalled: float | None
     similarity: float
 
 
@@ -276,6 +277,6 @@ SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts
     (SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
      AND n.whole IS NULL AND e.whole IS NULL
      ORDER BY n.ts, n.seq LIMIT 1),
-    e.whole
+    e.whole, e.accessed
 FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
 """
