@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def _no_settings() -> Iterator[None]:
     Settings._llm, Settings._embed_model = MockLLM(), None
     yield
     Settings._llm, Settings._embed_model = before
+
+
+@pytest.fixture(autouse=True)
+def _no_loop() -> None:
+    """LlamaIndex's blocking wrappers then run a loop of their own and close it; else they leave the main one open."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture
