@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -81,6 +81,7 @@ class TieredMemory(BaseMemory):
     _history: History = PrivateAttr()
     _recall: Recall = PrivateAttr()
     _counter: MessageCounter = PrivateAttr()
+    _known: dict[str, tuple[Message, Item]] = PrivateAttr(default_factory=dict)
 
     def __init__(
         self,
@@ -313,8 +314,17 @@ class TieredMemory(BaseMemory):
         )
 
     def _items(self) -> list[Item]:
-        messages = [(message, as_chat_message(message)) for message in self._history.window()]
-        return [Item(str(stored.id), message, self._counter.message(message)) for stored, message in messages]
+        """The window, counted; what was read and counted before is not read and counted again."""
+        before, known = self._known, dict[str, tuple[Message, Item]]()
+        for stored in self._history.window():
+            name = str(stored.id)
+            if name in before and before[name][0] == stored:
+                known[name] = before[name]
+            else:
+                message = as_chat_message(stored)
+                known[name] = (stored, Item(name, message, self._counter.message(message)))
+        self._known = known
+        return [replace(item, message=item.message.model_copy(deep=True)) for _, item in known.values()]
 
 
 def _is_stored(asked: str, items: Sequence[Item], users: Sequence[Item]) -> bool:
