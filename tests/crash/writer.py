@@ -1,32 +1,40 @@
-"""Adds memories until it is killed; prints the id of each when it is acknowledged. Run by test_kill.py."""
+"""Works on a memory until it is killed; says line by line what was acknowledged. Run by kill.py."""
 
 from __future__ import annotations
 
+import json
+import random
 import sys
+from typing import Any
 
-from memory_mgr import Message, ShortTermConfig, SyncMemoryManager
+from memory_mgr import MemoryConfig, ShortTermConfig, SyncMemoryManager
 from memory_mgr.testing import FakeEmbedder
+from tests.crash.workload import Workload
 
 
-def main(path: str, start: int) -> None:
-    """Mix single adds, batches, and messages that push others out of the window."""
-    window = ShortTermConfig(max_messages=6)
-    memory = SyncMemoryManager(path=path, embedder=FakeEmbedder(), short_term=window)
-    chat = memory.conversation("chat")
-    number = start
+def settings(**place: Any) -> MemoryConfig:
+    """Of the memory that is killed: small windows, so that much moves."""
+    return MemoryConfig(
+        embedder=FakeEmbedder(),
+        short_term=ShortTermConfig(max_messages=12),
+        episodic={"summary_tokens": 60},
+        **place,
+    )
+
+
+def _say(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def main(path: str, seed: int) -> None:
+    """One step after another, for ever."""
+    memory = SyncMemoryManager(settings(path=path))
+    known = [e.id for e in memory.list_memories(["long_term", "episodic", "working"], limit=None) if e.kind == "memory"]
+    work = Workload(memory, random.Random(seed), _say, known)
     print("ready", flush=True)
     while True:
-        number += 1
-        if number % 3 == 0:
-            memory.add_memories([f"batch item {number} part {part} unique{number}x{part}" for part in range(5)])
-            said = [f"unique{number}x{part}" for part in range(5)]
-        elif number % 3 == 1:
-            memory.add_memory(f"single item unique{number}")
-            said = [f"unique{number}"]
-        else:
-            chat.add_message(Message(role="user", content=f"message item unique{number}"))
-            said = [f"unique{number}"]
-        print(" ".join(said), flush=True)
+        work.step()
 
 
-main(sys.argv[1], int(sys.argv[2]))
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -158,6 +158,7 @@ class Writer:
                     continue
                 changed = _changed(current, changes).with_changes(revision=current.revision + 1)
                 if vectors is None:
+                    changed = with_passages(changed)[0]
                     repository.rewrite([changed])
                     return changed
                 return _rewritten(repository, current, parts, vectors)

@@ -68,6 +68,7 @@ class Repository:
         self.lock = threading.RLock()
         self._read_only = read_only
         self._unsettled = False
+        self._incomplete = False
         self._closed = False
         self._path = catalog_path
         self._recall = recall
@@ -166,19 +167,24 @@ class Repository:
         """Ask Chroma what became of a write that failed."""
         with self.lock:
             if self._unsettled:
-                settle(self.store, self._catalog, self._catalog.pending())
-                self._unsettled = False
+                self._catalog = self._recovered(self._catalog)
+                self._unsettled = self._incomplete = False
 
     def rebuild(self) -> int:
         """Make the catalog anew from Chroma; the number of entries in it."""
         with self.lock:
-            self._catalog.close()
-            self._discard()
-            self._catalog = self._connect()
+            self._begin_anew()
             total = self._rebuild(self._catalog)
             self._sequence = self._catalog.last_sequence()
-            self._unsettled = False
+            self._unsettled = self._incomplete = False
             return total
+
+    def _begin_anew(self) -> None:
+        """An empty catalog, which nobody is to read as it is."""
+        self._unsettled = self._incomplete = True
+        self._catalog.close()
+        self._discard()
+        self._catalog = self._connect()
 
     def _rebuild(self, catalog: Catalog) -> int:
         total = sum(self.store.count(self.namespace, tier) for tier in MemoryType)
@@ -228,6 +234,8 @@ class Repository:
         try:
             self._settle()
         except StoreUnavailableError as error:
+            if self._incomplete:
+                raise
             log.warning("what became of a failed write is not known yet: %s", error)
 
     # --- writing -------------------------------------------------------------------------------------------
@@ -332,14 +340,13 @@ class Repository:
         """Remove the namespace, Chroma's collections and the catalog's file; what was there by tier."""
         with self.lock:
             counts = self.read(lambda catalog: catalog.tier_counts())
+            self._unsettled = self._incomplete = True
             self.store.drop(self.namespace)
-            self._catalog.close()
-            self._discard()
-            self._catalog = self._connect()
+            self._begin_anew()
             if self._journal is not None:
                 self._journal.start()
             self._sequence = 0
-            self._unsettled = False
+            self._unsettled = self._incomplete = False
             self.store.scrub()
             return counts
 

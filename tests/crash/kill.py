@@ -1,0 +1,97 @@
+"""Kills a process at work over and over and looks at what is left.
+
+    python -m tests.crash.kill --kills 300
+
+Prints a JSON summary. Raises AssertionError with the seed if anything acknowledged is not there exactly once, or
+catalog and Chroma differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from memory_mgr import SyncMemoryManager
+
+from .checks import check_consistent, check_summaries
+from .workload import Record
+from .writer import settings
+
+ROOT = Path(__file__).parents[2]
+
+
+class Killing:
+    """One folder, killed on again and again.
+
+    Args:
+        folder: Of the memory.
+        seed: Of everything random.
+        longest: Seconds a process works at most before it is killed.
+    """
+
+    def __init__(self, folder: Path, seed: int, longest: float = 1.5) -> None:
+        self._folder = folder
+        self._chance = random.Random(seed)
+        self._longest = longest
+        self.record = Record()
+        self.kills = 0
+
+    def once(self) -> None:
+        """Let a process work, kill it, check."""
+        for line in self._until_killed():
+            self.record.hear(line)
+        self.kills += 1
+        with SyncMemoryManager(settings(path=self._folder)) as memory:
+            self.record.check(memory)
+            check_consistent(memory)
+            if self.kills % 10 == 0:
+                check_summaries(memory)
+
+    def _until_killed(self) -> list[dict[str, Any]]:
+        seed = self._chance.randrange(2**31)
+        command = [sys.executable, "-m", "tests.crash.writer", str(self._folder), str(seed)]
+        environment = os.environ | {"PYTHONPATH": f"{ROOT / 'core'}{os.pathsep}{ROOT}"}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
+            assert process.stdout is not None
+            # Some are killed before they are ready: while they repair what the last one left.
+            if self._chance.random() < 0.9:
+                assert process.stdout.readline().strip() == "ready", "the process did not start"
+                time.sleep(self._chance.uniform(0.01, self._longest))
+            else:
+                time.sleep(self._chance.uniform(0.5, 2.5))
+            process.kill()
+            said = process.stdout.read().split("\n")
+        # The last piece was cut short by the kill, or is empty.
+        return [json.loads(line) for line in said[:-1] if line.startswith("{")]
+
+
+def main() -> None:
+    """Kill as often as asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=20260101)
+    parser.add_argument("--per-folder", type=int, default=30, help="Kills before a new folder is taken.")
+    options = parser.parse_args()
+    started, kills, operations = time.monotonic(), 0, 0
+    while kills < options.kills:
+        with tempfile.TemporaryDirectory() as folder:
+            killing = Killing(Path(folder) / "memory", options.seed + kills)
+            for _ in range(min(options.per_folder, options.kills - kills)):
+                killing.once()
+                kills += 1
+                print(f"{kills} kills, {operations + killing.record.count} acknowledged", file=sys.stderr, flush=True)
+            operations += killing.record.count
+    seconds = round(time.monotonic() - started)
+    print(json.dumps({"kills": kills, "acknowledged": operations, "lost": 0, "twice": 0, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()
