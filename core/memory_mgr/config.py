@@ -13,6 +13,7 @@ from memory_mgr.policy.importance import ImportanceConfig
 from memory_mgr.policy.packing import PackingConfig
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.policy.retention import RetentionConfig
+from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.policy.settings import Settings
 from memory_mgr.policy.supersession import SupersessionConfig
 from memory_mgr.policy.suspicion import SuspicionConfig
@@ -91,6 +92,16 @@ class MemoryConfig(Settings):
     tenant: str = Field("default_tenant", description="Chroma tenant on the server.")
     database: str = Field("default_database", description="Chroma database on the server.")
     timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer of the server.")
+    retry: RetryConfig = Field(default_factory=RetryConfig, description="When the server does not answer.")
+    on_unavailable: Literal["raise", "queue"] = Field(
+        "raise",
+        description="What becomes of messages while the store is unavailable: an error, or a place in a queue on disk "
+        "from which they are stored, in order, when it is back.",
+    )
+    queue_path: Path | None = Field(
+        None, description="File of that queue; default: queue.sqlite3 beside the store or in `catalog_path`."
+    )
+    queue_limit: int = Field(10_000, ge=1, description="Messages in the queue at most; beyond, adding is an error.")
     catalog_path: Path | None = Field(
         None,
         description="Folder of the SQLite index; default: beside an embedded store, in memory for a server.",

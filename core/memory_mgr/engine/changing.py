@@ -231,6 +231,8 @@ class Changing(Scope):
             StoreUnavailableError: All is deleted, but bytes of it are left in files that are in use; call it again.
         """
         self._writable()
+        if self._runtime.queue is not None:
+            self._runtime.queue.forget(self.namespace)
         with self._lease() as repository:
             counts = repository.forget()
         self._runtime.recalled.forget(self.namespace)

@@ -13,7 +13,9 @@ from memory_mgr.engine.messages import as_message, as_new_memory
 from memory_mgr.engine.summarizing import Summaries
 from memory_mgr.engine.windows import ARCHIVE, WINDOW, archive_over, messages_in
 from memory_mgr.engine.working import WorkingMemory
-from memory_mgr.errors import ConfigurationError, MemoryMgrError
+from memory_mgr.engine.write_behind import WriteBehind, at
+from memory_mgr.engine.writing import draft
+from memory_mgr.errors import ConfigurationError, MemoryMgrError, StoreUnavailableError
 from memory_mgr.events import observed
 from memory_mgr.policy.echoes import without_echoes
 from memory_mgr.policy.eviction import EvictionConfig
@@ -91,6 +93,12 @@ class SyncConversationContext:
         self.memory._writable()
         news = [check.checked_new(self._as_new(message)) for message in check.checked_messages(messages)]
         check.refuse_clashes(news)
+        queue = self._runtime.queue
+        if queue is not None:
+            return self._stored_or_queued(queue, news)
+        return self._stored(news)
+
+    def _stored(self, news: Sequence[NewMemory]) -> list[Message]:
         entries = self._runtime.writer.add(self.memory.namespace, WINDOW, news, None)
         try:
             self.evict()
@@ -108,6 +116,21 @@ class SyncConversationContext:
             return new
         details = {"content": new.content, **(new.details or {})}
         return replace(new, content=news or NOTHING_NEW, details=details)
+
+    def _stored_or_queued(self, queue: WriteBehind, news: Sequence[NewMemory]) -> list[Message]:
+        """Store messages behind those that wait already, or let them wait too."""
+        namespace, now = self.memory.namespace, self._runtime.now()
+        if not queue.is_resting:
+            try:
+                with self._runtime.lease(namespace):  # replays what waits
+                    if not len(queue):
+                        return self._stored(news)
+            except StoreUnavailableError as error:
+                log.warning("messages of conversation %r are queued: %s", self.conversation_id, error)
+                queue.rest()
+        waiting = [at(new, now) for new in news]
+        queue.put(namespace, self.conversation_id, waiting)
+        return [as_message(draft(new, namespace, WINDOW, now, 0.5, None)) for new in waiting]
 
     def window(self) -> list[Message]:
         """The recent messages that are kept verbatim, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,12 +26,15 @@ from memory_mgr.engine.intake import Intake
 from memory_mgr.engine.recalled import Recalled
 from memory_mgr.engine.scheduling import Scheduler
 from memory_mgr.engine.shared import SharedStore
+from memory_mgr.engine.write_behind import Queued, WriteBehind
 from memory_mgr.engine.writing import Writer
-from memory_mgr.errors import ManagerClosedError
+from memory_mgr.errors import ConfigurationError, ManagerClosedError, StoreUnavailableError
 from memory_mgr.protocols import Summarizer, TextKind, Vectors
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import MemoryType, Namespace, NewMemory
+
+log = logging.getLogger(__name__)
 
 
 class Runtime:
@@ -59,6 +63,7 @@ class Runtime:
         self.writer = Writer(
             self.pool, self.embed, self._scores, self.now, config.write_batch, self.intake, self._stored
         )
+        self.queue = _queue(config)
         self.background: Scheduler | None = None
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()
@@ -120,11 +125,26 @@ class Runtime:
             ManagerClosedError: The manager was closed.
         """
         self.check_open()
+        self._try_to_replay()
         with self.pool.lease(namespace) as repository:
             yield repository
 
+    def _try_to_replay(self) -> None:
+        """Store what is queued, if the store is back."""
+        if self.queue is None or not len(self.queue) or self.queue.is_resting:
+            return
+        try:
+            self.queue.replay(self._replayed)
+        except StoreUnavailableError as error:
+            log.info("%d messages stay queued: %s", len(self.queue), error)
+
+    def _replayed(self, queued: Queued) -> None:
+        self.writer.add(queued.namespace, MemoryType.SHORT_TERM, queued.news, None)
+
     def flush(self) -> None:
-        """Write what was only noted."""
+        """Write what was only noted or is queued."""
+        if self.queue is not None:
+            self.queue.replay(self._replayed)
         for repository in self.pool.open_repositories():
             repository.flush()
 
@@ -134,7 +154,20 @@ class Runtime:
             self.background.close()
         if not self.closed:
             self.closed = True
+            if self.queue is not None:
+                self.queue.close()
             self._shared.release()
+
+
+def _queue(config: MemoryConfig) -> WriteBehind | None:
+    """The queue for the time the store is unavailable, if there shall be one."""
+    if config.on_unavailable == "raise":
+        return None
+    folder = config.catalog_path or (None if config.in_memory else config.path)
+    path = config.queue_path or (None if folder is None else folder / "queue.sqlite3")
+    if path is None:
+        raise ConfigurationError("on_unavailable='queue' needs a file to queue in: set queue_path or catalog_path")
+    return WriteBehind(path, config.queue_limit, config.retry.longest_wait_seconds)
 
 
 def _model(config: MemoryConfig) -> Model | None:

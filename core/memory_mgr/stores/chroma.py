@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
+import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,15 +16,17 @@ import httpx
 import numpy as np
 from chromadb.api import ClientAPI
 from chromadb.api.models.Collection import Collection
-from chromadb.errors import ChromaError, NotFoundError
+from chromadb.errors import NotFoundError
 from numpy.typing import NDArray
 
 from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreError, StoreUnavailableError
+from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import SCHEMA_VERSION, EmbeddingSpace
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 _RECORD = "entry"
 """The one metadata key; every further key costs a row in Chroma's tables."""
@@ -55,8 +58,8 @@ def map_store_errors(what: str) -> Iterator[None]:
             f"the Chroma server did not answer while {what}: {error or type(error).__name__}; "
             "check that it runs and that url is right"
         ) from error
-    except (ChromaError, OSError, sqlite3.Error, RuntimeError, ValueError) as error:
-        text = str(error)
+    except Exception as error:  # chromadb raises plain `Exception` for answers it cannot read
+        text = str(error) or type(error).__name__
         if any(word in text.lower() for word in _UNAVAILABLE):
             raise StoreUnavailableError(
                 f"the store cannot be used while {what}: {text}; check the folder's permissions, the disk's free "
@@ -80,8 +83,9 @@ class ChromaStore:
     """See `stores.base.VectorStore`. Thread-safe.
 
     Args:
-        client: A chromadb client.
+        connect: Makes a chromadb client; called at the first use.
         space: The embedder whose vectors are stored.
+        retry: How often a call is made again when the store is unavailable; every one may be, as writes are by id.
         on_close: Lets go of the client.
         shared: Other processes may write to the same namespaces.
         on_scrub: Removes the bytes of what was dropped.
@@ -89,21 +93,57 @@ class ChromaStore:
 
     def __init__(
         self,
-        client: ClientAPI,
+        connect: Callable[[], ClientAPI],
         space: EmbeddingSpace,
+        retry: RetryConfig | None = None,
         on_close: Callable[[], None] = lambda: None,
         *,
         shared: bool = False,
         on_scrub: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client = client
+        self._connect = connect
+        self._connecting = threading.Lock()
+        self._connected: ClientAPI | None = None
         self._space = space
+        self._retry = retry or RetryConfig(attempts=1)
         self._on_close = on_close
         self._shared = shared
         self._on_scrub = on_scrub
         self._lock = threading.Lock()
         self._handles: OrderedDict[str, Collection] = OrderedDict()
-        self._batch = max(1, client.get_max_batch_size())
+        self._batch = 1
+
+    @property
+    def _client(self) -> ClientAPI:
+        with self._connecting:
+            if self._connected is None:
+                client = self._connect()
+                self._batch = max(1, client.get_max_batch_size())
+                self._connected = client
+            return self._connected
+
+    def connect(self) -> None:
+        """Connect now rather than at the first use, without a second attempt.
+
+        Raises:
+            StoreUnavailableError: The store cannot be reached.
+        """
+        with map_store_errors("connecting"):
+            _ = self._client
+
+    def _patiently(self, what: str, call: Callable[[], T]) -> T:
+        """The answer to a call, made again while the store is unavailable."""
+        waits = self._retry.waits()
+        while True:
+            try:
+                with map_store_errors(what):
+                    return call()
+            except StoreUnavailableError as error:
+                wait = next(waits, None)
+                if wait is None:
+                    raise
+                log.warning("%s; next attempt in %.1f s", error, wait)
+                time.sleep(wait)
 
     # --- collections ---------------------------------------------------------------------------------------
 
@@ -162,7 +202,8 @@ class ChromaStore:
         self, namespace: Namespace, tier: MemoryType, what: str, question: Callable[[Collection], T], empty: T
     ) -> T:
         """Ask a collection if it is there; a handle that another client made stale is looked up anew, once."""
-        with map_store_errors(what):
+
+        def ask() -> T:
             for _ in range(2):
                 collection = self._collection(namespace, tier)
                 if collection is None:
@@ -173,6 +214,8 @@ class ChromaStore:
                     self._forget_handle(namespace, tier)
             return empty
 
+        return self._patiently(what, ask)
+
     def _forget_handle(self, namespace: Namespace, tier: MemoryType) -> None:
         with self._lock:
             self._handles.pop(collection_name(namespace, tier), None)
@@ -181,12 +224,15 @@ class ChromaStore:
 
     def upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         """Write entries with their vectors; same ids are replaced."""
-        with map_store_errors("writing"):
+
+        def write() -> None:
             try:
                 self._upsert(namespace, tier, entries, vectors)
             except NotFoundError:
                 self._forget_handle(namespace, tier)
                 self._upsert(namespace, tier, entries, vectors)
+
+        self._patiently("writing", write)
 
     def _upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         collection = cast("Collection", self._collection(namespace, tier, create=True))
@@ -279,11 +325,14 @@ class ChromaStore:
 
     def drop(self, namespace: Namespace) -> None:
         """Remove all tiers of a namespace."""
-        with map_store_errors("dropping a namespace"):
+
+        def drop() -> None:
             for tier in MemoryType:
                 self._forget_handle(namespace, tier)
                 self._drop(collection_name(namespace, tier))
             self._drop(journal_name(namespace))
+
+        self._patiently("dropping a namespace", drop)
 
     def _drop(self, name: str) -> None:
         with suppress(NotFoundError):
@@ -295,13 +344,15 @@ class ChromaStore:
 
     def namespaces(self) -> list[Namespace]:
         """Every namespace that has a collection."""
-        with map_store_errors("listing namespaces"):
-            told = [c.metadata or {} for c in self._client.list_collections()]
+        found = self._patiently("listing namespaces", lambda: list(self._client.list_collections()))
+        told = [c.metadata or {} for c in found]
         return sorted({tuple(json.loads(t["namespace"])) for t in told if "memory_mgr_schema" in t})
 
     def records(self, namespace: Namespace) -> ChromaRecords | None:
         """The records of a namespace that its clients tell each other changes by; None if there is only one client."""
-        return ChromaRecords(self._client, journal_name(namespace)) if self._shared else None
+        if not self._shared:
+            return None
+        return self._patiently("connecting", lambda: ChromaRecords(self._client, journal_name(namespace)))
 
     def close(self) -> None:
         """Let go of the client."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +14,9 @@ from memory_mgr.stores.base import EmbeddingSpace, VectorStore
 from memory_mgr.stores.in_memory import InMemoryStore
 from memory_mgr.stores.lock import FolderLock
 from memory_mgr.stores.scrub import scrub
+
+_BUSY = {408, 429, 502, 503, 504}
+"""Answers that another attempt may change."""
 
 if TYPE_CHECKING:
     from memory_mgr.stores.chroma import ChromaStore
@@ -37,19 +41,22 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace) -> VectorStore:
         StoreUnavailableError: The server does not answer, the folder cannot be used or another process has it.
     """
     if config.client is not None:
-        return _chroma(config.client, space, shared=True)
+        return _chroma(lambda: config.client, space, shared=True)
     if config.url is not None:
-        return _chroma(_http_client(config), space, shared=True)
+        later = config.on_unavailable == "queue"
+        return _chroma(_server(config), space, retry=config.retry, later=later, shared=True)
     if config.in_memory:
         return InMemoryStore(space)
     return _EMBEDDED.open(Path(str(config.path)), space, read_only=config.read_only)
 
 
-def _chroma(client: Any, space: EmbeddingSpace, **options: Any) -> ChromaStore:
-    from memory_mgr.stores.chroma import ChromaStore, map_store_errors
+def _chroma(connect: Callable[[], Any], space: EmbeddingSpace, *, later: bool = False, **options: Any) -> ChromaStore:
+    from memory_mgr.stores.chroma import ChromaStore
 
-    with map_store_errors("connecting"):
-        return ChromaStore(client, space, **options)
+    store = ChromaStore(connect, space, **options)
+    if not later:
+        store.connect()
+    return store
 
 
 def _settings(**options: Any) -> Any:
@@ -58,23 +65,43 @@ def _settings(**options: Any) -> Any:
     return Settings(anonymized_telemetry=False, **options)
 
 
-def _http_client(config: MemoryConfig) -> Any:
-    import chromadb
-
-    from memory_mgr.stores.chroma import map_store_errors
-
+def _server(config: MemoryConfig) -> Callable[[], Any]:
+    """Connects to a server."""
     parts = urlsplit(config.url or "")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError(f"url must be like http://127.0.0.1:8000, not {config.url!r}")
-    with map_store_errors("connecting"):
-        return chromadb.HttpClient(
-            host=parts.hostname,
-            port=parts.port or (443 if parts.scheme == "https" else 8000),
+    port = parts.port or (443 if parts.scheme == "https" else 8000)
+
+    def connect() -> Any:
+        import chromadb
+        import httpx
+
+        # chromadb sets no time limit of its own, neither while it connects nor later.
+        heartbeat = f"{parts.scheme}://{parts.hostname}:{port}/api/v2/heartbeat"
+        httpx.get(heartbeat, headers=config.headers, timeout=config.timeout_seconds)
+        client = chromadb.HttpClient(
+            host=str(parts.hostname),
+            port=port,
             ssl=parts.scheme == "https",
             headers=dict(config.headers) or None,
-            settings=_settings(chroma_query_request_timeout_seconds=int(config.timeout_seconds) or 1),
+            settings=_settings(),
             tenant=config.tenant,
             database=config.database,
+        )
+        session = client._server._session  # type: ignore[attr-defined]
+        session.timeout = httpx.Timeout(config.timeout_seconds)
+        session.event_hooks = {"response": [_refuse_busy]}
+        return client
+
+    return connect
+
+
+def _refuse_busy(response: Any) -> None:
+    """Tell "not now" from "not like this", which chromadb does not."""
+    if response.status_code in _BUSY:
+        raise StoreUnavailableError(
+            f"the Chroma server answered {response.status_code} {response.reason_phrase}; it may be starting, "
+            "overloaded, or behind a gateway that cannot reach it"
         )
 
 
@@ -91,7 +118,9 @@ class _Embedded:
             client, lock, users = self._open.get(folder) or (*self._connect(folder, read_only=read_only), 0)
             self._open[folder] = (client, lock, users + 1)
         try:
-            return _chroma(client, space, on_close=lambda: self._release(folder), on_scrub=lambda: scrub(folder))
+            return _chroma(
+                lambda: client, space, on_close=lambda: self._release(folder), on_scrub=lambda: scrub(folder)
+            )
         except BaseException:
             self._release(folder)
             raise

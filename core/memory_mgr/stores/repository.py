@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 _SEEN = "journal"
 """What the catalog remembers of the journal."""
 T = TypeVar("T")
+_PAUSE_SECONDS = 1.0
+"""How long reading goes on with what the catalog knows before an unavailable store is asked again."""
 Progress = Callable[[int, int], None]
 """Called with (entries done, entries in all) while the catalog is rebuilt."""
 
@@ -69,6 +72,7 @@ class Repository:
         self._read_only = read_only
         self._unsettled = False
         self._incomplete = False
+        self._not_before = 0.0
         self._closed = False
         self._path = catalog_path
         self._recall = recall
@@ -231,11 +235,14 @@ class Repository:
             return question(self._catalog)
 
     def _try_to_settle(self) -> None:
+        if time.monotonic() < self._not_before and not self._incomplete:
+            return
         try:
             self._settle()
         except StoreUnavailableError as error:
             if self._incomplete:
                 raise
+            self._not_before = time.monotonic() + _PAUSE_SECONDS
             log.warning("what became of a failed write is not known yet: %s", error)
 
     # --- writing -------------------------------------------------------------------------------------------
