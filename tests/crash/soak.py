@@ -1,0 +1,143 @@
+"""Several workers on a Chroma server that is killed and restarted every so often, for a long time.
+
+    python -m tests.crash.soak --minutes 30
+
+Every worker works on a namespace of its own; after some hundred operations everything acknowledged is looked for, the
+catalog is compared with Chroma, and the namespace is forgotten. Prints a JSON summary with the memory and the file
+descriptors of this process over time; raises AssertionError if something was lost or doubled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import resource
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from memory_mgr import MemoryMgrError, StoreUnavailableError, SyncMemoryManager
+from memory_mgr.policy.retry import RetryConfig
+from tests.server import chroma_server, free_port
+
+from .checks import check_consistent, check_summaries
+from .workload import Record, Workload
+from .writer import settings
+
+OPERATIONS = 150
+"""In one round of a worker."""
+
+
+class Worker(threading.Thread):
+    """Rounds of work on one namespace until told to stop."""
+
+    def __init__(self, url: str, name: str, seed: int, stop: threading.Event) -> None:
+        super().__init__(name=name)
+        self._memory_of = lambda: SyncMemoryManager(
+            settings(url=url, namespace=name, retry=RetryConfig(attempts=3), timeout_seconds=20)
+        )
+        self._chance = random.Random(seed)
+        self._stop_now = stop
+        self.acknowledged = self.refused = self.rounds = 0
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Work; what goes wrong is kept for the main thread."""
+        try:
+            with self._memory_of() as memory:
+                while not self._stop_now.is_set():
+                    self._round(memory)
+        except BaseException as error:
+            self.failure = error
+            self._stop_now.set()
+
+    def _round(self, memory: SyncMemoryManager) -> None:
+        record = Record()
+        work = Workload(memory, self._chance, record.hear)
+        for _ in range(OPERATIONS):
+            if self._stop_now.is_set():
+                break
+            try:
+                work.step()
+            except MemoryMgrError as error:
+                self.refused += 1
+                self._stop_now.wait(0.2 if isinstance(error, StoreUnavailableError) else 0)
+        self.acknowledged += record.count
+        _patiently(lambda: self._look(memory, record))
+        _patiently(memory.forget)
+        self.rounds += 1
+
+    @staticmethod
+    def _look(memory: SyncMemoryManager, record: Record) -> None:
+        memory.add_memory("settles what is open")
+        record.check(memory)
+        check_consistent(memory)
+        check_summaries(memory)
+
+
+def _patiently(call: Any) -> None:
+    """Looking waits for the server as long as it takes."""
+    while True:
+        try:
+            call()
+            return
+        except StoreUnavailableError:
+            time.sleep(0.5)
+
+
+def _usage() -> dict[str, int]:
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    return {"rss_mb": resident >> 20, "descriptors": len(os.listdir("/proc/self/fd"))}
+
+
+def main() -> None:
+    """Soak as long as asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--restart-every", type=float, default=45, help="Seconds between two kills of the server.")
+    options = parser.parse_args()
+    started, port, restarts = time.monotonic(), free_port(), 0
+    stop, usage = threading.Event(), []
+    with tempfile.TemporaryDirectory() as folder:
+        workers: list[Worker] = []
+        while time.monotonic() - started < 60 * options.minutes and not stop.is_set():
+            with chroma_server(Path(folder), port) as url:
+                if not workers:
+                    workers = [Worker(url, f"soak-{n}", n, stop) for n in range(options.workers)]
+                    for worker in workers:
+                        worker.start()
+                stop.wait(options.restart_every)
+                usage.append(_usage() | {"second": round(time.monotonic() - started)})
+                print(
+                    json.dumps(usage[-1] | {"done": sum(w.acknowledged for w in workers)}), file=sys.stderr, flush=True
+                )
+            restarts += 1
+            stop.wait(1)
+        with chroma_server(Path(folder), port):
+            stop.set()
+            for worker in workers:
+                worker.join()
+    for worker in workers:
+        if worker.failure is not None:
+            raise worker.failure
+    summary = {
+        "minutes": round((time.monotonic() - started) / 60, 1),
+        "restarts": restarts,
+        "acknowledged": sum(w.acknowledged for w in workers),
+        "refused_while_down": sum(w.refused for w in workers),
+        "rounds_checked": sum(w.rounds for w in workers),
+        "lost": 0,
+        "doubled": 0,
+        "usage": usage,
+    }
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()
