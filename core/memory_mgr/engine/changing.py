@@ -71,7 +71,7 @@ class Changing(Scope):
         tier = check.checked_tier(memory_type)
         if isinstance(memories, str):
             raise InvalidInputError("memories is a single string; pass a list, or use add_memory")
-        news = [check.checked_new(item) for item in memories]
+        news = [check.checked_new(item) for item in check.checked_list(memories, "memories")]
         check.refuse_clashes(news)
         return self._runtime.writer.add(self.namespace, tier, news, self._default_ttl(tier))
 
@@ -88,7 +88,7 @@ class Changing(Scope):
         """
         self._writable()
         tier = check.checked_tier(memory_type)
-        news = [check.checked_new(item) for item in memories]
+        news = [check.checked_new(item) for item in check.checked_list(memories, "memories")]
         ids = [new.id for new in news]
         if None in ids or len(set(ids)) < len(ids):
             raise InvalidInputError("each memory that is put needs an id of its own; give one id once")
@@ -148,7 +148,7 @@ class Changing(Scope):
         self._writable()
         seconds = check.checked_ttl(ttl_seconds)
         with self._lease() as repository:
-            return replacing.renew(self._runtime, repository, [check.checked_id(i) for i in ids], seconds)
+            return replacing.renew(self._runtime, repository, check.checked_ids(ids), seconds)
 
     @observed("supersede")
     def supersede_memory(
@@ -201,9 +201,7 @@ class Changing(Scope):
     def delete_memories(self, ids: Sequence[str]) -> int:
         """Delete entries for good; how many were there."""
         self._writable()
-        if isinstance(ids, str):
-            raise InvalidInputError("ids is a single string; pass a list, or use delete_memory")
-        checked = [check.checked_id(i) for i in ids]
+        checked = check.checked_ids(ids)
         with self._lease() as repository, repository.lock:
             entries = repository.read(lambda c: c.by_ids(checked))
             if entries:

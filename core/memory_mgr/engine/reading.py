@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from memory_mgr.engine import validation as check
 from memory_mgr.engine.scope import Scope
 from memory_mgr.engine.writing import found
-from memory_mgr.errors import InvalidInputError
 from memory_mgr.events import observed
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import Context, Entries, Filters, MemoryEntry, MemoryType, Namespace, Stats, Tiers
@@ -142,7 +141,7 @@ class Reading(Scope):
                 conversation_id,
                 selection,
                 include_recent=include_recent,
-                sent=sent,
+                sent=None if sent is None else set(check.checked_ids(sent)),
                 explain=explain,
             )
 
@@ -177,9 +176,7 @@ class Reading(Scope):
 
     def get_memories(self, ids: Sequence[str]) -> list[MemoryEntry]:
         """Entries by id, superseded and expired ones too, in the order of `ids`; missing ones are left out."""
-        if isinstance(ids, str):
-            raise InvalidInputError("ids is a single string; pass a list, or use get_memory")
-        checked = [check.checked_id(i) for i in ids]
+        checked = check.checked_ids(ids)
         with self._lease() as repository:
             return repository.read(lambda c: c.by_ids(checked))
 
@@ -213,7 +210,7 @@ class Reading(Scope):
         """
         if source is not None:
             own = {"source": check.checked_text(source, "source")}
-            filters = own if filters is None else {"$and": [own, dict(filters)]}
+            filters = own if filters is None else {"$and": [own, filters]}
         selection = self._selection(memory_type, filters, hidden=include_superseded)
         most = None if limit is None else check.checked_count(limit, "limit")
         start = check.checked_count(offset, "offset")

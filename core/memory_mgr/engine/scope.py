@@ -73,7 +73,7 @@ class Scope:
 
     def _selection(self, memory_type: Tiers, filters: Filters | None, *, hidden: bool) -> Selection:
         tiers = check.checked_tiers(memory_type)
-        parsed = None if not filters else parse_filter(filters)
+        parsed = None if filters is None or filters == {} else parse_filter(filters)
         return Selection(tiers, self._runtime.now(), parsed, hidden)
 
     def _recallable(self, memory_type: Tiers, filters: Filters | None, *, hidden: bool = False) -> Selection:

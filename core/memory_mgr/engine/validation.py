@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from memory_mgr.errors import InvalidInputError
-from memory_mgr.types import JSON, MAX_TTL_SECONDS, ROLES, TRUST, MemoryType, Message, Namespace, NewMemory, Origin, utc
+from memory_mgr.types import (
+    JSON,
+    MAX_TTL_SECONDS,
+    ROLES,
+    TRUST,
+    MemoryType,
+    Message,
+    Namespace,
+    NewMemory,
+    Origin,
+    ToolCall,
+    utc,
+)
 
 MAX_CONTENT_CHARS = 10_000_000
 MAX_ID_CHARS = 512
@@ -36,6 +48,18 @@ def checked_text(text: object, what: str = "content") -> str:
     if len(text) > MAX_CONTENT_CHARS:
         raise InvalidInputError(f"{what} has {len(text):,} characters, at most {MAX_CONTENT_CHARS:,}; split it")
     return encodable(text, what)
+
+
+def checked_list(values: object, what: str) -> list[Any]:
+    """The elements of a list or of anything else that can be read through, but not of a text or a mapping."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise InvalidInputError(f"{what} must be a list, not {shown(values)}")
+    return list(values)
+
+
+def checked_ids(ids: object) -> list[str]:
+    """Several ids."""
+    return [checked_id(memory_id) for memory_id in checked_list(ids, "ids")]
 
 
 def checked_texts(texts: object, what: str) -> tuple[str, ...]:
@@ -233,7 +257,7 @@ def checked_new(item: object) -> NewMemory:
         kind=checked_text(new.kind, "kind"),
         origin=None if new.origin is None else checked_origin(new.origin),
         details=checked_object(new.details, "details"),
-        derived_from=tuple(checked_id(i) for i in new.derived_from),
+        derived_from=tuple(checked_id(i) for i in checked_list(new.derived_from, "derived_from")),
         found_by=None if new.found_by is None else checked_texts(new.found_by, "found_by"),
     )
 
@@ -247,6 +271,13 @@ def checked_message(message: object) -> Message:
     if not isinstance(message.content, str):
         raise InvalidInputError(f"content must be a string, not {shown(message.content)}")
     encodable(message.content, "content")
+    for what, text in (("name", message.name), ("id", message.id), ("tool_call_id", message.tool_call_id)):
+        if text is not None:
+            checked_text(text, f"{what} of a message")
+    if message.original is not None:
+        checked_object(message.original, "original")
+    for call in checked_list(message.tool_calls, "tool_calls"):
+        checked_call(call)
     if not message.content.strip() and not message.tool_calls and message.original is None and message.role != "tool":
         raise InvalidInputError(f"a {message.role} message without content or tool calls says nothing")
     if message.role == "tool" and not message.tool_call_id:
@@ -254,9 +285,19 @@ def checked_message(message: object) -> Message:
     return message
 
 
-def checked_messages(messages: Sequence[Any]) -> list[Message]:
+def checked_call(call: object) -> ToolCall:
+    """`call` if it can be stored."""
+    if not isinstance(call, ToolCall):
+        raise InvalidInputError(f"expected a ToolCall, not {shown(call)}")
+    checked_text(call.id, "id of a tool call")
+    checked_text(call.name, "name of a tool call")
+    checked_object(call.arguments, f"arguments of the call {call.name!r}")
+    return call
+
+
+def checked_messages(messages: object) -> list[Message]:
     """Several messages."""
-    return [checked_message(message) for message in messages]
+    return [checked_message(message) for message in checked_list(messages, "messages")]
 
 
 def refuse_clashes(news: Sequence[NewMemory]) -> None:

@@ -24,3 +24,5 @@ class Settings(BaseModel):
                 for e in error.errors()
             )
             raise ConfigurationError(f"{type(self).__name__}: " + "; ".join(lines)) from error
+        except TypeError as error:
+            raise ConfigurationError(f"{type(self).__name__}: the names of settings are texts; {error}") from error
