@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memory_mgr import MemoryEntry, MemoryType, SyncMemoryManager
-from memory_mgr.stores.catalog import quantized
 from memory_mgr.stores.codec import encode_entry
 from memory_mgr.stores.passages import has_passages
 from memory_mgr.types import PASSAGE
@@ -37,7 +37,7 @@ def check_consistent(memory: SyncMemoryManager) -> None:
     assert max(Counter(entry.id for entry in entries).values(), default=0) <= 1, "an id is there twice"
     in_chroma = sorted(
         (
-            (e.id, e.memory_type.value, e.content, encode_entry(e), None if e.found_by == () else quantized(v)[0])
+            (e.id, e.memory_type.value, e.content, encode_entry(e), None if e.found_by == () else _small(v))
             for group in stored.values()
             for e, v in group
         ),
@@ -47,10 +47,15 @@ def check_consistent(memory: SyncMemoryManager) -> None:
     for (*_, blob), (*_, vector) in zip(rows, in_chroma, strict=True):
         assert (blob is None) == (vector is None), _DIFFER
         if blob is not None and vector is not None:
-            apart = np.frombuffer(blob, np.int8).astype(int) - np.frombuffer(vector, np.int8).astype(int)
+            apart = np.frombuffer(blob, np.int8).astype(int) - vector.astype(int)
             assert np.abs(apart).max() <= 1, _DIFFER
     assert words == len(rows), "the word index and the entries differ"
     _check_parts(entries)
+
+
+def _small(vector: NDArray[np.float32]) -> NDArray[np.int8]:
+    """A vector as exact as eight bits are."""
+    return np.rint(vector / (np.abs(vector).max() / 127)).astype(np.int8)
 
 
 def _check_parts(entries: list[MemoryEntry]) -> None:

@@ -158,11 +158,14 @@ class Reading(Scope):
             previous: What was said before it.
 
         Raises:
-            InvalidInputError: The text is empty.
+            InvalidInputError: A text is empty, the role unknown.
         """
         said = check.checked_text(text, "text")
+        if role is not None:
+            check.checked_role(role)
+        before = None if previous is None else check.checked_text(previous, "previous")
         with self._lease() as repository:
-            return self._runtime.importance.explained(repository, said, role=role, previous=previous)
+            return self._runtime.importance.explained(repository, said, role=role, previous=before)
 
     def get_memory(self, memory_id: str, *, with_embedding: bool = False) -> MemoryEntry:
         """One entry by id, superseded or not.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from memory_mgr.engine.scheduling import Scheduler
 from memory_mgr.engine.shared import SharedStore
 from memory_mgr.engine.write_behind import Queued, WriteBehind
 from memory_mgr.engine.writing import Writer
-from memory_mgr.errors import ConfigurationError, ManagerClosedError, StoreUnavailableError
+from memory_mgr.errors import ConfigurationError, ManagerClosedError, StoreUnavailableError, UsageError
 from memory_mgr.protocols import Summarizer, TextKind, Vectors
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.repository import Repository
@@ -65,6 +66,7 @@ class Runtime:
         )
         self.queue = _queue(config)
         self.background: Scheduler | None = None
+        self._process = os.getpid()
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()
         self.closed = False
@@ -80,13 +82,19 @@ class Runtime:
         return ModelSummarizer(self.model, extractive, self.counter, chunk_tokens=how.chunk_tokens)
 
     def check_open(self) -> None:
-        """Raise if the manager was closed.
+        """Raise if the manager was closed, or came here by a fork.
 
         Raises:
-            ManagerClosedError: It was.
+            ManagerClosedError: It was closed.
+            UsageError: It was opened by another process.
         """
         if self.closed:
             raise ManagerClosedError
+        if os.getpid() != self._process:
+            raise UsageError(
+                f"this memory was opened by process {self._process}, of which this one is a fork; neither Chroma nor "
+                "SQLite survives that: open a memory of its own in each process"
+            )
 
     @contextmanager
     def exclusively(self, *key: object) -> Iterator[bool]:

@@ -262,12 +262,17 @@ def checked_new(item: object) -> NewMemory:
     )
 
 
+def checked_role(role: object) -> None:
+    """Refuse what is not a role."""
+    if role not in ROLES:
+        raise InvalidInputError(f"unknown role {shown(role)}; one of {', '.join(ROLES)}")
+
+
 def checked_message(message: object) -> Message:
     """`message` if it can be stored."""
     if not isinstance(message, Message):
         raise InvalidInputError(f"expected a Message, not {shown(message)}")
-    if message.role not in ROLES:
-        raise InvalidInputError(f"unknown role {shown(message.role)}; one of {', '.join(ROLES)}")
+    checked_role(message.role)
     if not isinstance(message.content, str):
         raise InvalidInputError(f"content must be a string, not {shown(message.content)}")
     encodable(message.content, "content")

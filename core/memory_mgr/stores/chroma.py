@@ -86,6 +86,7 @@ class ChromaStore:
         connect: Makes a chromadb client; called at the first use.
         space: The embedder whose vectors are stored.
         retry: How often a call is made again when the store is unavailable; every one may be, as writes are by id.
+        before_writing: Raises if nothing can be written at the moment.
         on_close: Lets go of the client.
         shared: Other processes may write to the same namespaces.
         on_scrub: Removes the bytes of what was dropped.
@@ -96,6 +97,7 @@ class ChromaStore:
         connect: Callable[[], ClientAPI],
         space: EmbeddingSpace,
         retry: RetryConfig | None = None,
+        before_writing: Callable[[], None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
         *,
         shared: bool = False,
@@ -106,6 +108,7 @@ class ChromaStore:
         self._connected: ClientAPI | None = None
         self._space = space
         self._retry = retry or RetryConfig(attempts=1)
+        self._before_writing = before_writing
         self._on_close = on_close
         self._shared = shared
         self._on_scrub = on_scrub
@@ -224,6 +227,7 @@ class ChromaStore:
 
     def upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         """Write entries with their vectors; same ids are replaced."""
+        self._before_writing()
 
         def write() -> None:
             try:
@@ -247,6 +251,7 @@ class ChromaStore:
 
     def update(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry]) -> None:
         """Rewrite all but the vectors of entries that are there."""
+        self._before_writing()
 
         def rewrite(collection: Collection) -> None:
             for start in range(0, len(entries), self._batch):

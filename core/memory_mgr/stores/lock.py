@@ -5,8 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from weakref import WeakSet
 
 from memory_mgr.errors import StoreUnavailableError
+
+_HELD: WeakSet[FolderLock] = WeakSet()
+
+
+def _let_go_after_fork() -> None:
+    """A child would keep the lock of its parent alive without being able to use the store."""
+    for lock in list(_HELD):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_after_fork)
 
 
 class FolderLock:
@@ -32,16 +45,16 @@ class FolderLock:
             _lock(self._file.fileno(), shared=shared)
         except OSError as error:
             self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
+            holder = self._file.read().strip().rpartition("\n")[2] or "unknown"
             self._file.close()
             raise StoreUnavailableError(
                 f"{folder} is in use by another process (pid {holder}); close it there, run a Chroma server and "
                 "connect with url=, or open with read_only=True in all processes"
             ) from error
-        if not shared:
-            self._file.truncate(0)
-            self._file.write(str(os.getpid()))
-            self._file.flush()
+        _HELD.add(self)
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
 
     def release(self) -> None:
         """Let others have it; twice does no harm."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -119,7 +121,11 @@ class _Embedded:
             self._open[folder] = (client, lock, users + 1)
         try:
             return _chroma(
-                lambda: client, space, on_close=lambda: self._release(folder), on_scrub=lambda: scrub(folder)
+                lambda: client,
+                space,
+                before_writing=partial(_need_room, folder),
+                on_close=lambda: self._release(folder),
+                on_scrub=lambda: scrub(folder),
             )
         except BaseException:
             self._release(folder)
@@ -153,6 +159,17 @@ class _Embedded:
 
 
 _EMBEDDED = _Embedded()
+_ROOM_BYTES = 32 * 2**20
+"""Free space below which nothing is written: Chroma needs room to tidy up, and hangs if it finds none."""
+
+
+def _need_room(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _ROOM_BYTES:
+        raise StoreUnavailableError(
+            f"the disk of {folder} is full: {free >> 20} MiB are left, {_ROOM_BYTES >> 20} are needed to write safely; "
+            "make room and try again"
+        )
 
 
 def _folder(path: Path) -> Path:

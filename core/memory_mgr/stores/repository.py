@@ -80,7 +80,7 @@ class Repository:
         records = store.records(namespace)
         self._journal = None if records is None else Journal(records)
         self._catalog = self._open()
-        self._sequence = self._catalog.last_sequence()
+        self._sequence = self.read(lambda catalog: catalog.last_sequence())
         self._accesses: dict[str, int] = defaultdict(int)
         self._accessed = 0.0
 
@@ -88,13 +88,16 @@ class Repository:
 
     def _open(self) -> Catalog:
         try:
-            catalog = self._connect()
+            return self._opened()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise _unavailable(self._path, error) from error
             log.warning("catalog %s cannot be used (%s); rebuilding it from Chroma", self._path, error)
             self._discard()
-            catalog = self._connect()
+            return self._opened()
+
+    def _opened(self) -> Catalog:
+        catalog = self._connect()
         try:
             return self._recovered(catalog)
         except BaseException:
@@ -170,9 +173,15 @@ class Repository:
     def _settle(self) -> None:
         """Ask Chroma what became of a write that failed."""
         with self.lock:
-            if self._unsettled:
+            if not self._unsettled:
+                return
+            try:
                 self._catalog = self._recovered(self._catalog)
-                self._unsettled = self._incomplete = False
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise _unavailable(self._path, error) from error
+                self.rebuild()
+            self._unsettled = self._incomplete = False
 
     def rebuild(self) -> int:
         """Make the catalog anew from Chroma; the number of entries in it."""
