@@ -10,7 +10,7 @@
     ├ StoreError                              the store did not do what it was asked
     │ ├ StoreUnavailableError                 not reachable, locked by another process, disk full
     │ ├ EmbeddingMismatchError                written by another embedder
-    │ └ SchemaVersionError                    written by a newer version of this library
+    │ └ SchemaVersionError                    written by a newer version of this library, or by an older one
     ├ ExtensionError                          something the user plugged in failed
     │ ├ EmbeddingError
     │ ├ SummarizationError
@@ -87,7 +87,7 @@ class EmbeddingMismatchError(StoreError):
 
 
 class SchemaVersionError(StoreError):
-    """The store was written by a newer version of this library."""
+    """The store was written by a newer version of this library, or by an older one and not migrated yet."""
 
 
 class ExtensionError(MemoryMgrError):

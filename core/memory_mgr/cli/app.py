@@ -71,7 +71,7 @@ def entry_json(entry: MemoryEntry) -> dict[str, Any]:
 
 def run() -> None:
     """Run the command line; errors are one line, with the fix."""
-    from memory_mgr.cli import demo, doctor, look, replay  # noqa: F401  (they register their commands)
+    from memory_mgr.cli import demo, doctor, look, migrate, replay  # noqa: F401  (they register their commands)
 
     try:
         app(standalone_mode=True)

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreError, StoreUnavailableError
 from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
-from memory_mgr.stores.base import SCHEMA_VERSION, EmbeddingSpace
+from memory_mgr.stores import base
+from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
@@ -177,7 +178,7 @@ class ChromaStore:
             embedding_function=None,
             configuration={"hnsw": {"space": "cosine"}},
             metadata={
-                "memory_mgr_schema": SCHEMA_VERSION,
+                "memory_mgr_schema": base.SCHEMA_VERSION,
                 "namespace": json.dumps(namespace, ensure_ascii=False),
                 "tier": tier.value,
                 "embedder": self._space.embedder,
@@ -188,10 +189,15 @@ class ChromaStore:
     def _check(self, collection: Collection, namespace: Namespace) -> None:
         told = collection.metadata or {}
         schema = told.get("memory_mgr_schema", 0)
-        if schema > SCHEMA_VERSION:
+        if schema > base.SCHEMA_VERSION:
             raise SchemaVersionError(
                 f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr reads "
-                f"up to {SCHEMA_VERSION}; upgrade memory-mgr"
+                f"up to {base.SCHEMA_VERSION}; upgrade memory-mgr"
+            )
+        if schema < base.SCHEMA_VERSION:
+            raise SchemaVersionError(
+                f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr "
+                f"writes {base.SCHEMA_VERSION}; run `memory-mgr migrate` (it keeps a copy, and --dry-run only tells)"
             )
         written = EmbeddingSpace(str(told.get("embedder")), int(told.get("dimensions", 0)))
         if written != self._space:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,24 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace) -> VectorStore:
     if config.in_memory:
         return InMemoryStore(space)
     return _EMBEDDED.open(Path(str(config.path)), space, read_only=config.read_only)
+
+
+@contextmanager
+def connected(config: MemoryConfig) -> Iterator[Any]:
+    """A chromadb client of the store that `config` names, nobody else writing to an embedded one.
+
+    Raises:
+        StoreUnavailableError: As by `open_store`.
+    """
+    from memory_mgr.stores.chroma import map_store_errors
+
+    if config.path is None:
+        with map_store_errors("connecting"):
+            client = config.client if config.client is not None else _server(config)()
+        yield client
+        return
+    with _EMBEDDED.client(_folder(config.path), read_only=False) as client:
+        yield client
 
 
 def _chroma(connect: Callable[[], Any], space: EmbeddingSpace, *, later: bool = False, **options: Any) -> ChromaStore:
@@ -116,9 +135,7 @@ class _Embedded:
 
     def open(self, path: Path, space: EmbeddingSpace, *, read_only: bool) -> ChromaStore:
         folder = _folder(path)
-        with self._lock:
-            client, lock, users = self._open.get(folder) or (*self._connect(folder, read_only=read_only), 0)
-            self._open[folder] = (client, lock, users + 1)
+        client = self._acquire(folder, read_only=read_only)
         try:
             return _chroma(
                 lambda: client,
@@ -130,6 +147,21 @@ class _Embedded:
         except BaseException:
             self._release(folder)
             raise
+
+    @contextmanager
+    def client(self, folder: Path, *, read_only: bool) -> Iterator[Any]:
+        """The client of a folder, while it is used."""
+        client = self._acquire(folder, read_only=read_only)
+        try:
+            yield client
+        finally:
+            self._release(folder)
+
+    def _acquire(self, folder: Path, *, read_only: bool) -> Any:
+        with self._lock:
+            client, lock, users = self._open.get(folder) or (*self._connect(folder, read_only=read_only), 0)
+            self._open[folder] = (client, lock, users + 1)
+            return client
 
     @staticmethod
     def _connect(folder: Path, *, read_only: bool) -> tuple[Any, FolderLock]:

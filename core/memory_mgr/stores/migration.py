@@ -1,0 +1,106 @@
+"""Stores written by earlier versions, brought to the schema of this one: with a copy of what was, and a dry run.
+
+A step is a function from the record of an entry (see `stores.codec`) to its record in the next schema. It must leave
+alone what is in the next schema already, because a migration that was interrupted is begun again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from memory_mgr.config import MemoryConfig
+from memory_mgr.errors import StoreUnavailableError
+from memory_mgr.stores import base
+
+Record = dict[str, Any]
+STEPS: dict[int, Callable[[Record], Record]] = {}
+"""By the schema a step leads away from, to the one above it. There is only schema 1 so far, so there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReport:
+    """What `migrate` did, or with `dry_run` would do.
+
+    Attributes:
+        namespaces: How many had an earlier schema.
+        entries: How many were in them, passages included.
+        backup: Folder with a copy of the store as it was; None if there was nothing to do, or it is on a server.
+    """
+
+    namespaces: int
+    entries: int
+    backup: Path | None
+
+
+def migrate(config: MemoryConfig, *, dry_run: bool = False) -> MigrationReport:
+    """Bring every namespace of a store to the schema of this version.
+
+    Of an embedded store a copy is made first, beside it. A store on a server is backed up by whoever runs the server.
+
+    Args:
+        config: Where the store is; its namespace does not matter.
+        dry_run: Only count.
+
+    Raises:
+        StoreUnavailableError: The store is in use, cannot be reached, or its copy cannot be written.
+    """
+    from memory_mgr.stores.chroma import map_store_errors
+    from memory_mgr.stores.opening import connected
+
+    with connected(config) as client:
+        outdated = [
+            collection
+            for collection in client.list_collections()
+            if 0 < (collection.metadata or {}).get("memory_mgr_schema", 0) < base.SCHEMA_VERSION
+        ]
+        namespaces = len({(collection.metadata or {})["namespace"] for collection in outdated})
+        entries = sum(collection.count() for collection in outdated)
+        backup = None
+        if outdated and not dry_run:
+            backup = _copied(config)
+            with map_store_errors("migrating"):
+                for collection in outdated:
+                    _convert(collection, base.SCHEMA_VERSION)
+            if config.catalogs is not None:
+                shutil.rmtree(config.catalogs, ignore_errors=True)  # made anew at the next opening
+        return MigrationReport(namespaces, entries, backup)
+
+
+def _convert(collection: Any, schema: int, batch: int = 500) -> None:
+    """All entries first, the schema last: a collection that is half done counts as not done."""
+    written = (collection.metadata or {})["memory_mgr_schema"]
+    ids = collection.get(include=[])["ids"]
+    for start in range(0, len(ids), batch):
+        found = collection.get(ids=ids[start : start + batch], include=["metadatas"])
+        records = [{"entry": _converted(metadata["entry"], written, schema)} for metadata in found["metadatas"]]
+        collection.update(ids=found["ids"], metadatas=records)
+    collection.modify(metadata={**collection.metadata, "memory_mgr_schema": schema})
+
+
+def _converted(record: str, written: int, schema: int) -> str:
+    values = json.loads(record)
+    for version in range(written, schema):
+        values = STEPS[version](values)
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def _copied(config: MemoryConfig) -> Path | None:
+    """A copy of an embedded store beside it, under a name that is free."""
+    if config.path is None or config.in_memory:
+        return None
+    number = 1
+    while (target := config.path.with_name(f"{config.path.name}.backup-{number}")).exists():
+        number += 1
+    try:
+        shutil.copytree(config.path, target)
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise StoreUnavailableError(
+            f"{config.path} cannot be copied to {target} before it is migrated: {error}; make room there"
+        ) from error
+    return target
