@@ -49,7 +49,7 @@ class FaultyStore:
                 raise self._error()
             result = getattr(self._store, verb)(*args, **options)
             if verb == "scan":
-                result = list(result)
+                result = iter(list(result))
             if due:
                 raise self._error()
             return result
