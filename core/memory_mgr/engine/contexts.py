@@ -85,9 +85,11 @@ class ContextBuilder:
 
     def _conversation(self, repository: Repository, conversation_id: str) -> list[MemoryEntry]:
         """Slots, notes, summaries and the window of a conversation, oldest first."""
-        tiers = (MemoryType.WORKING, MemoryType.EPISODIC, MemoryType.SHORT_TERM)
-        own = Selection(tiers, self._runtime.now(), parse_filter({"source": conversation_id}))
-        entries = in_order(repository.read(lambda catalog: catalog.listed(own, limit=None)))
+        now = self._runtime.now()
+        own = Selection((MemoryType.WORKING, MemoryType.SHORT_TERM), now, parse_filter({"source": conversation_id}))
+        entries = repository.read(lambda catalog: catalog.listed(own, limit=None))
+        episodes = repository.read(lambda catalog: catalog.episodes(conversation_id))
+        entries = in_order([*entries, *(e for e in episodes if e.expires_at is None or e.expires_at > now)])
         return [e for e in entries if not e.suspicious] if self._runtime.config.suspicion.hides else entries
 
     @staticmethod

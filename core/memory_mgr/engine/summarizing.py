@@ -1,7 +1,8 @@
 """Summaries of what has left a conversation's window, each with the messages it stands for.
 
-How far a conversation is summarised (its watermark) is the highest sequence that a summary covers, read from the
-summaries themselves. The catalog remembers it too, for when the summaries have expired.
+How far a conversation is summarised (its watermark) is the highest sequence that a summary covers. The catalog
+remembers it, and which messages stayed in the window below it, so that only what came later is read, however long the
+conversation is; when the catalog was made anew, both are found from the summaries themselves.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from memory_mgr.engine.messages import MESSAGE, as_message, in_order
 from memory_mgr.engine.replacing import supersede
 from memory_mgr.engine.runtime import Runtime
+from memory_mgr.engine.windows import messages_in
 from memory_mgr.errors import SummarizationError
 from memory_mgr.events import Observer, observed
-from memory_mgr.stores.filters import parse_filter
 from memory_mgr.stores.repository import Repository
-from memory_mgr.stores.selection import Selection
 from memory_mgr.types import MemoryEntry, MemoryType, Message, Namespace, NewMemory, least_trusted
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,22 @@ SUMMARY = "summary"
 """`MemoryEntry.kind` of summaries."""
 ROLL_UP_AT = 8
 """Summaries of one level that are rolled up into one of the next when there are twice as many."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How far a conversation is summarised.
+
+    Attributes:
+        through: The highest sequence that is or was covered by a summary.
+        read_from: Messages up to this sequence are covered, but for those waiting; before it, summaries may have
+            expired.
+        waiting: Messages below it that had not left the window.
+    """
+
+    through: int
+    read_from: int
+    waiting: Sequence[str] = ()
 
 
 class Summaries:
@@ -42,43 +59,51 @@ class Summaries:
         self._runtime = runtime
         self._namespace = namespace
         self._conversation_id = conversation_id
-        self._mark = f"summarized_through/{conversation_id}"
+        self._key = f"summarized/{conversation_id}"
         self._observer = Observer(runtime.config.on_event, namespace)
 
     def current(self) -> list[MemoryEntry]:
         """Those that are not rolled up into others, oldest first."""
         with self._runtime.lease(self._namespace) as repository:
-            return [e for e in self._all(repository) if e.superseded_by is None]
+            return self._in_sight(repository)
 
     def extend(self, repository: Repository, *, include_window: bool = False) -> MemoryEntry | None:
         """Summarise what was archived since the last summary; None if there is nothing or someone is at it."""
         with self._runtime.exclusively(self._namespace, self._conversation_id) as mine:
             if not mine:
                 return None
-            span = self._unsummarized(repository, include_window=include_window)
+            mark = self._mark(repository)
+            span = self._unsummarized(repository, mark, include_window=include_window)
             if not span:
                 return None
-            summary = self._summarize(repository, span, level=1, after=self.watermark(repository))
-            through = str(max(self.watermark(repository), _through(summary)))
-            repository.read(lambda catalog: catalog.set_meta(self._mark, through))
+            summary = self._summarize(repository, span, level=1, after=mark.through)
+            self._remember(repository, max(mark.through, _through(summary)), {entry.id for entry in span})
             self._roll_up(repository)
             return summary
 
-    def watermark(self, repository: Repository) -> int:
-        """The highest sequence that is or was covered by a summary, 0 if there is none."""
-        remembered = int(repository.read(lambda catalog: catalog.meta(self._mark)) or 0)
-        return max((_through(summary) for summary in self._all(repository)), default=remembered)
+    def _mark(self, repository: Repository) -> _Mark:
+        remembered = repository.read(lambda catalog: catalog.meta(self._key))
+        if remembered is not None:
+            mark = _Mark(**json.loads(remembered))
+            later = self._since(repository, MemoryType.EPISODIC, mark.through)
+            return replace(mark, through=max([mark.through, *map(_through, later)]))
+        summaries = self._since(repository, MemoryType.EPISODIC, 0)
+        return _Mark(max(map(_through, summaries), default=0), min(map(_after, summaries), default=0))
 
-    def _unsummarized(self, repository: Repository, *, include_window: bool) -> list[MemoryEntry]:
+    def _remember(self, repository: Repository, through: int, covered: set[str]) -> None:
+        window = messages_in(self._runtime, repository, self._conversation_id, (MemoryType.SHORT_TERM,))
+        waiting = [e.id for e in window if e.sequence <= through and e.id not in covered]
+        mark = _Mark(through, through, waiting)
+        repository.read(lambda catalog: catalog.set_meta(self._key, json.dumps(asdict(mark))))
+
+    def _unsummarized(self, repository: Repository, mark: _Mark, *, include_window: bool) -> list[MemoryEntry]:
         """What is above the watermark, and what stayed in the window while later messages left it."""
-        done = self.watermark(repository)
-        entries = self._read(repository, MemoryType.LONG_TERM)
-        entries += self._read(repository, MemoryType.SHORT_TERM) if include_window else []
-        messages = in_order([e for e in entries if e.kind == MESSAGE])
-        summaries = self._all(repository)
+        tiers = (MemoryType.LONG_TERM, *((MemoryType.SHORT_TERM,) if include_window else ()))
+        entries = [e for tier in tiers for e in self._since(repository, tier, mark.read_from)]
+        entries += [e for e in repository.read(lambda c: c.by_ids(mark.waiting)) if e.memory_type in tiers]
+        summaries = self._since(repository, MemoryType.EPISODIC, mark.read_from)
         covered = {origin for summary in summaries for origin in summary.derived_from}
-        after = min(map(_after, summaries), default=done)  # before it, summaries have expired
-        return [e for e in messages if e.sequence > done or (e.sequence > after and e.id not in covered)]
+        return in_order([e for e in entries if e.kind == MESSAGE and e.id not in covered])
 
     @observed("summary")
     def _summarize(self, repository: Repository, span: Sequence[MemoryEntry], *, level: int, after: int) -> MemoryEntry:
@@ -135,7 +160,7 @@ class Summaries:
         self._finish_roll_up(repository)
         level = 1
         while True:
-            same = [e for e in self._all(repository) if e.superseded_by is None and e.details.get("level") == level]
+            same = [e for e in self._in_sight(repository) if e.details.get("level") == level]
             if len(same) < 2 * ROLL_UP_AT:
                 return
             group = same[:ROLL_UP_AT]
@@ -144,19 +169,18 @@ class Summaries:
 
     def _finish_roll_up(self, repository: Repository) -> None:
         """Hide the sources of a roll-up that a crash left in sight."""
-        summaries = self._all(repository)
+        summaries = self._in_sight(repository)
         above = {origin: summary.id for summary in summaries for origin in summary.derived_from}
         for entry in summaries:
-            if entry.superseded_by is None and entry.id in above:
+            if entry.id in above:
                 self._runtime.writer.change(repository, entry.id, superseded_by=above[entry.id])
 
-    def _all(self, repository: Repository) -> list[MemoryEntry]:
-        entries = self._read(repository, MemoryType.EPISODIC)
-        return sorted((e for e in entries if e.kind == SUMMARY), key=_through)
+    def _in_sight(self, repository: Repository) -> list[MemoryEntry]:
+        episodes = repository.read(lambda catalog: catalog.episodes(self._conversation_id))
+        return sorted((e for e in episodes if e.kind == SUMMARY), key=_through)
 
-    def _read(self, repository: Repository, tier: MemoryType) -> list[MemoryEntry]:
-        own = Selection((tier,), self._runtime.now(), parse_filter({"source": self._conversation_id}), hidden=True)
-        return repository.read(lambda catalog: catalog.listed(own, limit=None))
+    def _since(self, repository: Repository, tier: MemoryType, sequence: int) -> list[MemoryEntry]:
+        return repository.read(lambda catalog: catalog.since(tier, self._conversation_id, sequence))
 
 
 def _told(entry: MemoryEntry) -> Message:

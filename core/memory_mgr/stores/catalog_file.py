@@ -13,7 +13,7 @@ from typing import Any
 from memory_mgr.policy.lexical import FTS_COLUMNS, FTS_TOKENIZER
 from memory_mgr.types import Namespace
 
-CATALOG_VERSION = 1
+CATALOG_VERSION = 2
 """Raised when the tables change; a catalog with another one is thrown away and rebuilt."""
 
 _SCHEMA = f"""
@@ -27,6 +27,8 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq) WHERE whole IS NULL;
 CREATE INDEX entries_by_time ON entries (tier, ts, seq);
 CREATE INDEX entries_hidden ON entries (tier) WHERE superseded_by IS NOT NULL OR expires IS NOT NULL;
+CREATE INDEX messages_by_sequence ON entries (tier, source, seq) WHERE kind <> 'memory' AND whole IS NULL;
+CREATE INDEX episodes_in_sight ON entries (source, ts, seq) WHERE tier = 'episodic' AND superseded_by IS NULL;
 CREATE INDEX entries_by_whole ON entries (whole) WHERE whole IS NOT NULL;
 CREATE TABLE counts (tier TEXT, passages INTEGER, n INTEGER NOT NULL, PRIMARY KEY (tier, passages)) WITHOUT ROWID;
 CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN

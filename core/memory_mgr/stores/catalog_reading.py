@@ -218,6 +218,24 @@ class CatalogReader(CatalogFile):
         )
         return [self._entry(row) for row in rows]
 
+    def since(self, tier: MemoryType, source: str, sequence: int) -> list[MemoryEntry]:
+        """Messages and summaries of a stream that were stored after `sequence`, hidden ones too."""
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE tier = ? AND source = ? AND seq > ? AND kind <> 'memory'"
+            " AND whole IS NULL ORDER BY seq",
+            (tier.value, source, sequence),
+        )
+        return [self._entry(row) for row in rows]
+
+    def episodes(self, source: str) -> list[MemoryEntry]:
+        """The summaries of a stream that are not rolled up into others, in order of time, expired ones too."""
+        rows = self.all_rows(
+            f"SELECT {_ENTRY} FROM entries WHERE tier = 'episodic' AND source = ? AND superseded_by IS NULL"
+            " AND whole IS NULL ORDER BY ts, seq",
+            (source,),
+        )
+        return [self._entry(row) for row in rows]
+
     def mentioning(self, text: str) -> list[MemoryEntry]:
         """Entries whose record holds `text`, hidden ones too; every record is looked at."""
         rows = self.all_rows(f"SELECT {_ENTRY} FROM entries WHERE instr(record, ?) AND whole IS NULL", (text,))
