@@ -1,86 +1,86 @@
-"""The commands and what they share: where memory is, how results and errors are printed.
+"""The app that commands register with, and how it ends.
 
-Exit codes: 0 done, 1 it failed (store, embedder), 2 the call was wrong (usage, input, configuration).
+Exit codes: 0 done; 1 it failed (store, embedder, model), or `doctor` found something; 2 the call was wrong (usage,
+input, configuration, a missing package); 3 no memory with that id; 130 interrupted.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any
+from importlib import import_module
 
 import typer
-from rich.console import Console
 
-from memory_mgr.config import MemoryConfig
-from memory_mgr.engine.manager import SyncMemoryManager
-from memory_mgr.errors import ConfigurationError, InvalidInputError, MemoryMgrError
-from memory_mgr.types import MemoryEntry
+from memory_mgr.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    MemoryMgrError,
+    MemoryNotFoundError,
+    MissingDependencyError,
+    UsageError,
+)
+
+FAILED, WRONG_CALL, NOT_FOUND, INTERRUPTED = 1, 2, 3, 130
+
+_FAMILIES = ("demo", "chat", "replay", "write", "look", "upkeep", "transfer", "doctor", "migrate")
+"""Modules whose commands are shown, in this order. At their top they import nothing slow."""
+
+_ClickException: type[Exception] = typer.BadParameter.__mro__[2]
+"""Typer brings a click of its own, or uses the installed one; this is the one it raises."""
 
 app = typer.Typer(
     name="memory-mgr",
     help="Tiered memory for LLM applications: store, search, look inside.",
-    no_args_is_help=True,
+    epilog="Where memory is: --path, --url or --config, or MEMORY_MGR_PATH, MEMORY_MGR_URL, MEMORY_MGR_CONFIG and "
+    "MEMORY_MGR_NAMESPACE; else ./memory. Exit codes: 0 done, 1 failed, 2 wrong call, 3 no such memory.",
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console()
-
-PathOption = Annotated[Path | None, typer.Option("--path", help="Folder of an embedded store.")]
-UrlOption = Annotated[str | None, typer.Option("--url", help="Chroma server, http://host:port.")]
-NamespaceOption = Annotated[str, typer.Option("--namespace", "-n", help="Labels joined by '/'.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
-BudgetOption = Annotated[int, typer.Option("--budget", help="Tokens of a context.")]
-LimitOption = Annotated[int, typer.Option("--limit", "-k", help="Results at most.")]
 
 
-def settings(path: Path | None, url: str | None, namespace: str, **more: Any) -> MemoryConfig:
-    """The configuration that the common options name."""
-    return MemoryConfig(path=path, url=url, namespace=tuple(namespace.split("/")), **more)
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version and end.")
+) -> None:
+    if version:
+        from memory_mgr import __version__
+
+        print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
-@contextmanager
-def opened(config: MemoryConfig) -> Iterator[SyncMemoryManager]:
-    """A memory, closed when done."""
-    with SyncMemoryManager(config) as memory:
-        yield memory
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON, one document."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=_plain)
-    sys.stdout.write("\n")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, MemoryEntry):
-        return entry_json(value)
-    return str(value)
-
-
-def entry_json(entry: MemoryEntry) -> dict[str, Any]:
-    """An entry as a JSON object, without what is empty."""
-    return {name: value for name, value in asdict(entry).items() if value not in (None, {}, (), [])}
+def load() -> typer.Typer:
+    """The app with all its commands."""
+    for family in _FAMILIES:
+        import_module(f"memory_mgr.cli.{family}")
+    return app
 
 
 def run() -> None:
-    """Run the command line; errors are one line, with the fix."""
-    from memory_mgr.cli import demo, doctor, look, migrate, replay  # noqa: F401  (they register their commands)
-
+    """Run the command line; errors are one line that says how to fix it."""
+    load()
     try:
-        app(standalone_mode=True)
-    except (ConfigurationError, InvalidInputError) as error:
-        sys.exit(_failed(error, 2))
-    except MemoryMgrError as error:
-        sys.exit(_failed(error, 1))
+        code = app(standalone_mode=False)
+    except (MemoryMgrError, typer.Abort, _ClickException) as error:
+        print(f"memory-mgr: {_one_line(error)}", file=sys.stderr)
+        code = _exit_code(error)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _failed(error: MemoryMgrError, code: int) -> int:
-    print(f"memory-mgr: {error}", file=sys.stderr)
-    return code
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, MemoryNotFoundError):
+        return NOT_FOUND
+    wrong = (ConfigurationError, InvalidInputError, MissingDependencyError, UsageError, _ClickException)
+    return WRONG_CALL if isinstance(error, wrong) else FAILED
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, typer.Abort):
+        return "stopped; nothing was changed"
+    told = getattr(error, "format_message", error.__str__)()
+    context = getattr(error, "ctx", None)
+    told = " ".join(str(told).split())
+    return told if context is None else f"{told.rstrip('.')}; see {context.command_path} --help"

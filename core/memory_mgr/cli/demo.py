@@ -7,19 +7,20 @@ import time
 from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import track
 
-from memory_mgr.cli.app import BudgetOption, JsonOption, PathOption, app, console, opened, print_json, settings
-from memory_mgr.cli.look import entries_table
-from memory_mgr.cli.transcripts import Transcript, read_transcripts
-from memory_mgr.config import ShortTermConfig
-from memory_mgr.engine.manager import SyncMemoryManager
-from memory_mgr.types import Context, MemoryType
+from memory_mgr.cli.app import app
+from memory_mgr.cli.command import BudgetOption, JsonOption, PathOption
+from memory_mgr.cli.output import console, entries_table, print_json, safe
+
+if TYPE_CHECKING:
+    from memory_mgr.cli.transcripts import Transcript
+    from memory_mgr.engine.manager import SyncMemoryManager
+    from memory_mgr.types import Context
 
 WINDOW = 8
 """Messages kept verbatim in the demo: few, so that one sees what happens to the others."""
@@ -33,10 +34,13 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Play a sample conversation and ask about it: offline, no model, no key."""
+    from memory_mgr.config import MemoryConfig, ShortTermConfig
+    from memory_mgr.engine.manager import SyncMemoryManager
+
     with ExitStack() as stack:
         folder = path or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memory-mgr-demo-")))
-        config = settings(folder, None, "demo", short_term=ShortTermConfig(max_messages=WINDOW))
-        memory = stack.enter_context(opened(config))
+        config = MemoryConfig(path=folder, namespace="demo", short_term=ShortTermConfig(max_messages=WINDOW))
+        memory = stack.enter_context(SyncMemoryManager(config))
         started = time.perf_counter()
         conversations = _play(memory, quiet=as_json)
         contexts = [(q, memory.build_context(q, budget)) for q in _questions()]
@@ -51,6 +55,8 @@ def demo(
 
 
 def _play(memory: SyncMemoryManager, *, quiet: bool) -> list[Transcript]:
+    from memory_mgr.cli.transcripts import read_transcripts
+
     with resources.as_file(resources.files("memory_mgr.cli") / "data/demo.jsonl") as file:
         conversations = read_transcripts(file)
     turns = [turn for conversation in conversations for turn in conversation.turns]
@@ -69,16 +75,15 @@ def _questions() -> list[str]:
 
 
 def _show_tiers(memory: SyncMemoryManager, shown: int) -> None:
-    counts = memory.stats().counts
-    for tier in MemoryType:
+    for tier, count in memory.stats().counts.items():
         entries = memory.list_memories(tier, limit=shown, newest_first=True)[::-1]
-        console.print(entries_table(entries, f"{tier.value}: {counts[tier]} entries, the last {len(entries)}"))
+        console.print(entries_table(entries, f"{tier.value}: {count} entries, the last {len(entries)}"))
 
 
 def _show_answers(contexts: list[tuple[str, Context]]) -> None:
     for question, context in contexts:
         title = f"{question}  [dim]{context.tokens} of {context.budget_tokens} tokens[/dim]"
-        console.print(Panel(escape(context.text), title=title, title_align="left"))
+        console.print(Panel(safe(context.text), title=title, title_align="left"))
 
 
 def _report(memory: SyncMemoryManager, contexts: list[tuple[str, Context]], seconds: float) -> dict[str, Any]:

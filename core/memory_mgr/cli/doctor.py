@@ -7,25 +7,17 @@ import platform
 import sqlite3
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import typer
 
-from memory_mgr.cli.app import (
-    JsonOption,
-    NamespaceOption,
-    PathOption,
-    UrlOption,
-    app,
-    console,
-    opened,
-    print_json,
-    settings,
-)
-from memory_mgr.config import MemoryConfig
-from memory_mgr.defaults.embedder import find_files
-from memory_mgr.defaults.tokens import TiktokenCounter
+from memory_mgr.cli.app import FAILED, app
+from memory_mgr.cli.command import ConfigOption, JsonOption, NamespaceOption, PathOption, Place, UrlOption
+from memory_mgr.cli.output import console, print_json, safe
 from memory_mgr.errors import MemoryMgrError
-from memory_mgr.types import MemoryType
+
+if TYPE_CHECKING:
+    from memory_mgr.config import MemoryConfig
 
 _PACKAGES = ("memory-mgr", "chromadb", "tiktoken", "pydantic", "numpy", "onnxruntime", "tokenizers")
 _EXTRAS = {
@@ -34,29 +26,38 @@ _EXTRAS = {
     "langchain-agents": "langchain",
     "langchain-classic": "langchain_classic",
     "llamaindex": "llama_index",
+    "mcp": "mcp",
+    "inspect": "starlette",
+    "otel": "opentelemetry",
 }
 
 
 @app.command()
 def doctor(
-    path: PathOption = None, url: UrlOption = None, namespace: NamespaceOption = "default", as_json: JsonOption = False
+    path: PathOption = None,
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Check the installation and, if --path or --url is given, the store. Exit code 1 if something is wrong."""
+    """Check the installation and, if --path, --url or --config is given, the store. Exit code 1 if one is not well."""
     findings = list(_installation())
-    if path is not None or url is not None:
-        findings += _store(settings(path, url, namespace))
+    if path is not None or url is not None or config is not None:
+        findings += _store(Place(path, url, namespace, config).existing())
     if as_json:
         print_json([{"check": check, "ok": ok, "found": found} for check, ok, found in findings])
     else:
         for check, ok, found in findings:
-            console.print(
-                f"[{'green' if ok else 'red'}]{'ok  ' if ok else 'FAIL'}[/] {check}: {found}", highlight=False
-            )
+            mark = safe("ok   " if ok else "FAIL ", "green" if ok else "red")
+            console.print(mark.append_text(safe(f"{check}: {found}", "not bold default")), soft_wrap=True)
     if not all(ok for _, ok, _ in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _installation() -> Iterator[tuple[str, bool, str]]:
+    from memory_mgr.defaults.embedder import find_files
+    from memory_mgr.defaults.tokens import TiktokenCounter
+
     yield "python", True, platform.python_version()
     yield "sqlite", True, sqlite3.sqlite_version
     for package in _PACKAGES:
@@ -79,8 +80,11 @@ def _installation() -> Iterator[tuple[str, bool, str]]:
 
 
 def _store(config: MemoryConfig) -> Iterator[tuple[str, bool, str]]:
+    from memory_mgr.engine.manager import SyncMemoryManager
+    from memory_mgr.types import MemoryType
+
     try:
-        with opened(config) as memory:
+        with SyncMemoryManager(config) as memory:
             store, counts = memory._runtime.store, {}
             with memory._lease() as repository:
                 indexed = repository.read(lambda catalog: catalog.stored_counts())

@@ -7,19 +7,23 @@ from typing import Annotated
 
 import typer
 
-from memory_mgr.cli.app import JsonOption, PathOption, UrlOption, app, console, print_json, settings
-from memory_mgr.stores.migration import migrate as migrate_store
+from memory_mgr.cli.app import app
+from memory_mgr.cli.command import ConfigOption, JsonOption, PathOption, Place, UrlOption
+from memory_mgr.cli.output import console, print_json
 
 
 @app.command()
 def migrate(
     path: PathOption = None,
     url: UrlOption = None,
+    config: ConfigOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be converted.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring a store that an earlier version wrote to this version's schema; an embedded one is copied first."""
-    report = migrate_store(settings(path, url, "default"), dry_run=dry_run)
+    from memory_mgr.stores.migration import migrate as migrate_store
+
+    report = migrate_store(Place(path, url, None, config).existing(), dry_run=dry_run)
     if as_json:
         print_json(asdict(report))
     elif not report.entries and not report.namespaces:

@@ -6,25 +6,19 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from memory_mgr.cli.app import (
-    JsonOption,
-    NamespaceOption,
-    PathOption,
-    UrlOption,
-    app,
-    console,
-    opened,
-    print_json,
-    settings,
-)
-from memory_mgr.cli.transcripts import Transcript, read_transcripts
-from memory_mgr.engine.manager import SyncMemoryManager
-from memory_mgr.types import MemoryEntry
+from memory_mgr.cli.app import app
+from memory_mgr.cli.command import ConfigOption, JsonOption, NamespaceOption, PathOption, Place, UrlOption
+from memory_mgr.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from memory_mgr.cli.transcripts import Transcript
+    from memory_mgr.engine.manager import SyncMemoryManager
+    from memory_mgr.types import MemoryEntry
 
 _TOP_K = 10
 
@@ -34,18 +28,21 @@ def replay(
     file: Annotated[Path, typer.Argument(help="JSONL of messages, or LoCoMo's JSON.")],
     path: PathOption = None,
     url: UrlOption = None,
-    namespace: NamespaceOption = "replay",
+    namespace: NamespaceOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ingest a transcript; print tier sizes, rates and, for LoCoMo, recall. Kept only with --path or --url."""
+    """Take a transcript in; print tiers, rates and, for LoCoMo, recall. Kept only with --path, --url or --config."""
+    from memory_mgr.cli.transcripts import read_transcripts
+    from memory_mgr.engine.manager import SyncMemoryManager
+
     transcripts = read_transcripts(file)
     with ExitStack() as stack:
-        if path is None and url is None:
+        if path is None and url is None and config is None:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memory-mgr-replay-")))
-        report = [
-            _replayed(stack.enter_context(opened(settings(path, url, f"{namespace}/{t.name}"))), t, quiet=as_json)
-            for t in transcripts
-        ]
+        settings = Place(path, url, namespace or "replay", config).settings()
+        memory = stack.enter_context(SyncMemoryManager(settings))
+        report = [_replayed(memory.scoped(t.name), t, quiet=as_json) for t in transcripts]
     if as_json:
         print_json(report)
         return
