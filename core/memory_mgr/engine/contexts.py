@@ -61,9 +61,11 @@ class ContextBuilder:
         recalled = [hit for hit in hits if hit.memory_type is not MemoryType.EPISODIC and hit.id not in aside]
         task = [e for e in own if e.memory_type is MemoryType.WORKING]
         shown = recent if include_recent else []
+        # What came right before the recent turns stands for them where the caller sends them itself.
+        summary_share = self._config.summary_share + (0 if include_recent else self._config.recent_share)
         sections = [
             self._section(WORKING, "# Task", reversed(task), self._config.working_share, dated=False),
-            self._section(SUMMARY, "# Summary", summaries, self._config.summary_share),
+            self._section(SUMMARY, "# Summary", summaries, summary_share),
             self._section(RECALLED, "# Remembered", recalled, 0.0),
             self._section(RECENT, "# Recent", reversed(shown), self._config.recent_share, contiguous=True),
         ]
