@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langchain_memory_mgr.bridges import LangChainLLM
     from langchain_memory_mgr.history import USER_AND_CONVERSATION, TieredChatMessageHistory
     from langchain_memory_mgr.memory import TieredMemory
     from langchain_memory_mgr.middleware import TieredMemoryMiddleware
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "USER_AND_CONVERSATION",
+    "LangChainLLM",
     "TieredChatMessageHistory",
     "TieredMemory",
     "TieredMemoryMiddleware",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "LangChainLLM": ("bridges", "langchain"),
     "USER_AND_CONVERSATION": ("history", "langchain"),
     "TieredChatMessageHistory": ("history", "langchain"),
     "TieredMemory": ("memory", "langchain-classic"),

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from langchain_memory_mgr.apart import apart
 from langchain_memory_mgr.counting import FRAMING, MessageCounter
 from langchain_memory_mgr.exchange import exchanged, question
+from langchain_memory_mgr.history import TieredChatMessageHistory
 from langchain_memory_mgr.messages import as_langchain, as_message
 from langchain_memory_mgr.trimming import Item, MessageForm, beside_recalled
 from memory_mgr import MemoryConfig, MemoryManager, Message, SyncConversationContext, SyncMemoryManager
@@ -30,6 +31,13 @@ _BETWEEN = "\n\n"
 """Stands between recalled text and the transcript."""
 _TRIES = 4
 """Joined, texts may have a token more than they have apart; then less is put in."""
+
+
+class _Window(dict[tuple[str, str], Item]):
+    """The messages of the window as they were last read; a pickle has settings in it, and no messages."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Window, ()
 
 
 class TieredMemory(BaseMemory):
@@ -64,6 +72,7 @@ class TieredMemory(BaseMemory):
     metadata: dict[str, JSON] = Field(default_factory=dict, description="Kept with every message saved.")
 
     _connection: Connection = PrivateAttr()
+    _window: _Window = PrivateAttr(default_factory=_Window)
 
     def __init__(
         self,
@@ -111,7 +120,7 @@ class TieredMemory(BaseMemory):
 
     def _loaded(self, asked: str) -> str | list[BaseMessage]:
         conversation, form = self.conversation, self._form
-        items = [form.item(str(message.id), as_langchain(message)) for message in conversation.window()]
+        items = self._items(conversation, form)
         users = [item for item in items if form.role(item.message) == "user"]
         query = asked or (form.text(users[-1].message) if users else "")
 
@@ -131,10 +140,20 @@ class TieredMemory(BaseMemory):
             room -= over
         return self._filled([], "")
 
+    def _items(self, conversation: SyncConversationContext, form: MessageForm) -> list[Item]:
+        """The window. A message is made and counted once while it stays there: that was half the adapter's time."""
+        window = _Window()
+        for message in conversation.window():
+            key = str(message.id), message.content
+            window[key] = self._window.get(key) or form.item(key[0], as_langchain(message))
+        self._window = window
+        return list(window.values())
+
     def _filled(self, sent: Sequence[Item], recalled: str) -> str | list[BaseMessage]:
         turns = [item.message for item in sent]
         if self.return_messages:
-            return [*([self.summary_message_cls(content=recalled)] if recalled else []), *turns]
+            first = [self.summary_message_cls(content=recalled)] if recalled else []
+            return [*first, *map(_copied, turns)]
         return _BETWEEN.join(part for part in (recalled, self._transcript(turns)) if part)
 
     def _transcript(self, messages: Sequence[BaseMessage]) -> str:
@@ -161,6 +180,11 @@ class TieredMemory(BaseMemory):
         return int(limit * MEMORY_SHARE) if share is None else min(share, limit)
 
     # --- the whole conversation ------------------------------------------------------------------------------
+
+    @property
+    def chat_memory(self) -> TieredChatMessageHistory:
+        """The log of the conversation, for code that reads or adds single messages."""
+        return TieredChatMessageHistory(self.conversation_id, memory=self.manager)
 
     @property
     def buffer(self) -> str | list[BaseMessage]:
@@ -224,3 +248,12 @@ class TieredMemory(BaseMemory):
     def close(self) -> None:
         """Close the memory if it was opened here."""
         self._connection.close()
+
+
+def _copied(message: BaseMessage) -> BaseMessage:
+    """A message that callers may change."""
+    content = message.content
+    if not isinstance(content, str):
+        content = [dict(block) if isinstance(block, dict) else block for block in content]
+    extra = {"additional_kwargs": dict(message.additional_kwargs), "response_metadata": dict(message.response_metadata)}
+    return message.model_copy(update={"content": content} | extra)

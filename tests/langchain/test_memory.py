@@ -94,6 +94,25 @@ def test_text_messages_and_lists_are_accepted(store: SyncMemoryManager, asked: A
     assert history(memory) == "Human: hi\nAI: hello"
 
 
+def test_chat_memory_is_the_same_conversation(store: SyncMemoryManager) -> None:
+    """Code of 2023 reads and adds single messages there."""
+    memory = made(store)
+    memory.chat_memory.add_user_message("hi")
+    memory.chat_memory.add_ai_message("hello")
+    assert history(memory) == "Human: hi\nAI: hello"
+    memory.save_context({"input": "still here?"}, {"output": "yes"})
+    assert [m.text for m in memory.chat_memory.messages] == ["hi", "hello", "still here?", "yes"]
+
+
+def test_messages_given_out_can_be_changed(store: SyncMemoryManager) -> None:
+    """They are copies."""
+    memory = made(store, return_messages=True)
+    talk(memory)
+    first = history(memory)
+    first[0].content = "changed"
+    assert history(memory)[0].content == TALK[0][0]
+
+
 def test_our_own_variable_is_not_an_input(store: SyncMemoryManager) -> None:
     """Chains pass it back; neither it nor "stop" is what the user said."""
     memory = made(store)
