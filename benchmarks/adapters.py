@@ -4,8 +4,8 @@
 
 A conversation of `turns` turns is stored, the window filled; then the adapter's read and the core calls in it
 (the window, and the context of the same question in the same budget) are timed in turn, so that both see the same
-load of the machine; compared are lower quartiles, which other work on the machine moves least. The embedder is the default (local MiniLM), the questions differ in every
-round, so that nothing is answered from a cache.
+load of the machine; compared are lower quartiles, which other work on the machine moves least. The embedder is the
+default (local MiniLM); the questions differ in every round, so that nothing is answered from a cache.
 """
 
 from __future__ import annotations
