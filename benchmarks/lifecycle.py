@@ -15,7 +15,8 @@
 - summaries: through `summarize`, against the first tokens and TextRank, see benchmarks/summaries.py.
 - peers: what users have now, in the same budgets, see benchmarks/lifecycle_peers.py.
 
-LoCoMo (Maharana et al. 2024, CC BY-NC 4.0) is not part of this project.
+LoCoMo (Maharana et al. 2024, CC BY-NC 4.0) is not part of this project; what is compared with comes with the extra
+`bench`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It is shown what is new with what is near it, and may only say of these which is important and which older one is out
 of date. Entries that people told us are hidden then (and found by `history` and `undo`); messages, which are a record
-of what was said, are only linked.
+of what was said, and what is believed more than what would replace it, are only linked.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Advice:
                 old = olds[verdict.old]
                 if old.id in hidden or new.id in hidden:
                     continue
-                hide = old.kind != MESSAGE and not old.pinned
+                hide = old.kind != MESSAGE and not old.pinned and new.trust >= old.trust
                 hidden |= {old.id} if hide else set()
                 yield from replaced(old, new, f"the model says it {verdict.relation} this: {verdict.reason}", hide=hide)
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from memory_mgr import MemoryConfig, MemoryEntry, Message, ShortTermConfig, SyncMemoryManager
+from memory_mgr import MemoryConfig, MemoryEntry, Message, NewMemory, ShortTermConfig, SyncMemoryManager
 from memory_mgr.config import ModelConfig
 
 TALK = [f"On day {n} we visited the castle of town number {n} with my aunt Clara." for n in range(12)]
@@ -173,6 +173,20 @@ def test_the_model_only_links_messages_and_what_is_pinned(config: MemoryConfig) 
         assert kinds == {"score", "link"}
         assert memory.get_memory(old.id).superseded_by is None
         assert memory.get_memory(old.id).details["updated_by"] == new.id
+
+
+def test_what_is_believed_less_hides_nothing(config: MemoryConfig) -> None:
+    """Whatever the model makes of a tool's words, they are only linked to what the user said."""
+    with_model, _ = _config(config, _judging([REPLACES]))
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    with SyncMemoryManager(with_model) as memory:
+        said = memory.add_memory("Ann drives the red car of her aunt Clara.", timestamp=moment)
+        web = NewMemory(
+            content="Ann sold the red car of her aunt Clara.", timestamp=moment + timedelta(days=1), origin="tool"
+        )
+        memory.add_memories([web])
+        assert "supersede" not in {a.kind for a in memory.consolidate().actions}
+        assert memory.get_memory(said.id).superseded_by is None
 
 
 def test_a_given_importance_is_not_rated(config: MemoryConfig) -> None:
