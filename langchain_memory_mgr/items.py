@@ -18,10 +18,12 @@ TIER = MemoryType.LONG_TERM
 """Where items are kept."""
 KIND = "item"
 """`MemoryEntry.kind` of items."""
-NAMESPACE = "namespace"
+NAMESPACE = "namespace_id"
 """The metadata that names an item's namespace, as JSON, in which no label can run into the next."""
 UNDER = "under"
 """The metadata that holds every prefix of the namespace, by its length: equal texts are looked up in an index."""
+KEY = "key_id"
+"""The metadata that holds the key; like the namespace it is an id, which a redactor leaves as it is."""
 VALUE = "value"
 """The metadata that holds the value; filters look into it."""
 UNINDEXED = "unindexed"
@@ -31,6 +33,11 @@ UNINDEXED = "unindexed"
 def namespace_text(namespace: Sequence[str]) -> str:
     """A namespace as one text, different for different namespaces."""
     return json.dumps(list(namespace), separators=(",", ":"))
+
+
+def prefix_name(length: int) -> str:
+    """The key under `UNDER` of the prefix of so many labels."""
+    return f"{length}_id"
 
 
 def namespace_of(text: str) -> Labels:
@@ -62,8 +69,8 @@ def as_new_memory(op: PutOp, fields: Sequence[str]) -> NewMemory:
     texts = [text for text in found if text.strip()]
     metadata: dict[str, Any] = {
         NAMESPACE: namespace_text(op.namespace),
-        UNDER: {str(n): namespace_text(op.namespace[:n]) for n in range(1, len(op.namespace) + 1)},
-        "key": encoded(op.key)[0],
+        UNDER: {prefix_name(n): namespace_text(op.namespace[:n]) for n in range(1, len(op.namespace) + 1)},
+        KEY: encoded(op.key)[0],
         VALUE: value,
     }
     if not texts:
@@ -94,7 +101,7 @@ def as_search_item(entry: MemoryEntry) -> SearchItem:
 def _fields(entry: MemoryEntry) -> dict[str, Any]:
     return {
         "namespace": namespace_of(str(entry.metadata[NAMESPACE])),
-        "key": decoded(entry.metadata["key"]),
+        "key": decoded(entry.metadata[KEY]),
         "value": decoded(entry.metadata[VALUE]),
         "created_at": entry.created_at,
         "updated_at": entry.timestamp,

@@ -55,7 +55,8 @@ def test_settings_are_given_once_or_per_call(filled: SyncMemoryManager) -> None:
     assert [d.page_content for d in retriever.invoke("tea", filter=None, tiers="short_term")] == ["tea now"]
     assert retriever.invoke("tea", score_threshold=1.0) == []
     assert retriever.invoke("tea", k=0) == []
-    assert asyncio.run(retriever.ainvoke("tea", k=1)) == retriever.invoke("tea", k=1)
+    awaited = asyncio.run(retriever.ainvoke("tea", k=2))
+    assert [d.id for d in awaited] == [d.id for d in retriever.invoke("tea", k=2)]
 
 
 def test_an_empty_question_finds_nothing(filled: SyncMemoryManager) -> None:
