@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_memory_mgr.items import NAMESPACE, UNDER, VALUE, namespace_text, prefix_name
+from langchain_memory_mgr.items import NAMESPACE, UNDER, VALUE, namespace_text
 from memory_mgr import InvalidFilterError
 from memory_mgr.types import Filters
 
@@ -32,7 +32,7 @@ def below(prefix: Sequence[str], value_filter: Mapping[str, Any] | None = None) 
     """
     parts: list[Filters] = []
     if prefix:
-        parts.append({f"metadata.{UNDER}.{prefix_name(len(prefix))}": namespace_text(prefix)})
+        parts.append({f"metadata.{UNDER}.{len(prefix)}": namespace_text(prefix)})
     if value_filter:
         parts.append(_translated(value_filter))
     return {"$and": parts} if parts else None

@@ -18,12 +18,12 @@ TIER = MemoryType.LONG_TERM
 """Where items are kept."""
 KIND = "item"
 """`MemoryEntry.kind` of items."""
-NAMESPACE = "namespace_id"
+NAMESPACE = "namespace"
 """The metadata that names an item's namespace, as JSON, in which no label can run into the next."""
 UNDER = "under"
 """The metadata that holds every prefix of the namespace, by its length: equal texts are looked up in an index."""
-KEY = "key_id"
-"""The metadata that holds the key; like the namespace it is an id, which a redactor leaves as it is."""
+KEY = "key"
+"""The metadata that holds the key."""
 VALUE = "value"
 """The metadata that holds the value; filters look into it."""
 UNINDEXED = "unindexed"
@@ -33,11 +33,6 @@ UNINDEXED = "unindexed"
 def namespace_text(namespace: Sequence[str]) -> str:
     """A namespace as one text, different for different namespaces."""
     return json.dumps(list(namespace), separators=(",", ":"))
-
-
-def prefix_name(length: int) -> str:
-    """The key under `UNDER` of the prefix of so many labels."""
-    return f"{length}_id"
 
 
 def namespace_of(text: str) -> Labels:
@@ -69,7 +64,7 @@ def as_new_memory(op: PutOp, fields: Sequence[str]) -> NewMemory:
     texts = [text for text in found if text.strip()]
     metadata: dict[str, Any] = {
         NAMESPACE: namespace_text(op.namespace),
-        UNDER: {prefix_name(n): namespace_text(op.namespace[:n]) for n in range(1, len(op.namespace) + 1)},
+        UNDER: {str(n): namespace_text(op.namespace[:n]) for n in range(1, len(op.namespace) + 1)},
         KEY: encoded(op.key)[0],
         VALUE: value,
     }

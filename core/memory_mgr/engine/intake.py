@@ -28,6 +28,9 @@ _FRAMEWORK_NAMES = frozenset({"id", "type", "role", "lc", "block_type"})
 _NOTE_NAMES = frozenset({"op", "kind", "at", "by", "fields", "details_new"})
 """Keys of a note of a change whose values are names."""
 
+_ADDRESSES = {"item": frozenset({"namespace", "under", "key"})}
+"""Keys of the metadata that say where a thing of a kind is found, not what it says."""
+
 
 class Intake:
     """Prepares what is to be stored.
@@ -129,10 +132,11 @@ class Intake:
     def _redacted_new(self, new: NewMemory) -> NewMemory:
         if self._redactor is None:
             return new
+        kept = _ADDRESSES.get(new.kind, frozenset())
         return replace(
             new,
             content=self._text(new.content) or "[redacted]",
-            metadata=self._json(dict(new.metadata or {})),
+            metadata={k: v if k in kept else self._json(v) for k, v in (new.metadata or {}).items()},
             details=self._details(new.details or {}),
             speaker=None if new.speaker is None else self._text(new.speaker),
             found_by=None if new.found_by is None else [self._text(text) for text in new.found_by],
