@@ -180,7 +180,7 @@ def _items(rows: dict[int, PoolRow], words: dict[int, float], eligible: set[int]
             content=row.content,
             speaker=row.speaker,
             source=row.source,
-            tier=MemoryType(row.tier).value,
+            tier=row.tier,
             timestamp=datetime.fromtimestamp(row.ts, UTC),
             dense=row.similarity,
             lexical=words.get(row.rowid, 0.0),

@@ -62,9 +62,12 @@ class Filling:
         while heap:
             _, place, piece_id = heapq.heappop(heap)
             piece = self._waiting.get(piece_id)
-            if piece is None or self._repeated(piece) or not self._took(piece, limit):
+            if piece is None or self._repeated(piece):
                 continue
-            for other in self._made_better(piece):
+            opens_day = not _days(piece) <= self._days
+            if not self._took(piece, limit):
+                continue
+            for other in self._made_better(piece, opens_day=opens_day):
                 heapq.heappush(heap, (-self._density(other), place, other.id))
 
     def _took(self, piece: Piece, limit: int) -> bool:
@@ -116,9 +119,11 @@ class Filling:
         source, place = _place(piece)
         return [i for step in (-1, 1) if source is not None and (i := self._places.get((source, place + step)))]
 
-    def _made_better(self, taken: Piece) -> list[Piece]:
+    def _made_better(self, taken: Piece, *, opens_day: bool) -> list[Piece]:
         """What costs less or is worth more now that `taken` is in."""
         better = {i: self._waiting[i] for i in self._neighbours(taken) if i in self._waiting}
+        if not opens_day:
+            return list(better.values())
         same_day = {i: p for i, p in self._waiting.items() if _days(p) and _days(p) == _days(taken)}
         return list((better | same_day).values())
 
