@@ -22,7 +22,7 @@ from memory_mgr.stores.catalog_reading import PoolRow
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
 from memory_mgr.stores.stems import stems
-from memory_mgr.types import MemoryEntry, MemoryType
+from memory_mgr.types import MemoryEntry
 
 Vector = NDArray[np.float32]
 
