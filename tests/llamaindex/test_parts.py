@@ -32,15 +32,21 @@ from .helpers import ScriptedLLM, assistant, contents, tool_round, user
 # --- block -----------------------------------------------------------------------------------------------------------
 
 
-def _stock(block: TieredMemoryBlock) -> Memory:
+def _stock(block: TieredMemoryBlock, elsewhere: SyncMemoryManager) -> Memory:
+    """Over a store that closes what it opens; LlamaIndex's own SQL store leaves its connections to the collector."""
     return Memory.from_defaults(
-        session_id="s", token_limit=200, token_flush_size=50, chat_history_token_ratio=0.7, memory_blocks=[block]
+        session_id="s",
+        token_limit=200,
+        token_flush_size=50,
+        chat_history_token_ratio=0.7,
+        memory_blocks=[block],
+        chat_store=TieredChatStore(memory=elsewhere),
     )
 
 
 def test_the_block_keeps_what_the_stock_memory_evicts(store: SyncMemoryManager) -> None:
     """Every evicted message once, as it was, untouched; and it is told when asked for."""
-    memory = _stock(TieredMemoryBlock(memory=store, max_tokens=100))
+    memory = _stock(TieredMemoryBlock(memory=store, max_tokens=100), store.scoped("stock"))
     memory.put_messages([user("My sister Helena keeps four alpacas."), assistant("How nice.")])
     for number in range(20):
         memory.put_messages([user(f"question {number} on subject {number}"), assistant(f"answer {number}")])
