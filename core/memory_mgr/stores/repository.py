@@ -29,6 +29,7 @@ from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.catalog_file import is_damage
+from memory_mgr.stores.catalog_place import CatalogPlace
 from memory_mgr.stores.journal import Journal
 from memory_mgr.stores.passages import following, has_passages
 from memory_mgr.stores.recovery import by_tier, settle, truth
@@ -74,8 +75,7 @@ class Repository:
         self._incomplete = False
         self._not_before = 0.0
         self._closed = False
-        self._path = catalog_path
-        self._recall = recall
+        self._place = CatalogPlace(catalog_path, namespace, recall, read_only=read_only)
         self._progress = progress
         records = store.records(namespace)
         self._journal = None if records is None else Journal(records)
@@ -91,47 +91,26 @@ class Repository:
             return self._opened()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
-                raise _unavailable(self._path, error) from error
-            log.warning("catalog %s cannot be used (%s); rebuilding it from Chroma", self._path, error)
-            self._discard()
+                raise self._place.unavailable(error) from error
+            log.warning("catalog %s cannot be used (%s); rebuilding it from Chroma", self._place.path, error)
+            self._place.discard()
             return self._opened()
 
     def _opened(self) -> Catalog:
-        catalog = self._connect()
+        catalog = self._place.connect()
         try:
             return self._recovered(catalog)
         except BaseException:
             catalog.close()
             raise
 
-    def _connect(self) -> Catalog:
-        try:
-            if self._path is not None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unavailable(self._path, error) from error
-        return Catalog(self._path, self.namespace, self._recall)
-
-    def _discard(self) -> None:
-        """Let go of the file for good; a reader leaves it to the writers and goes on in memory."""
-        if self._read_only:
-            self._path = None
-        if self._path is None:
-            return
-        try:
-            # The database first: SQLite ignores a log that is left without one.
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        except OSError as error:
-            raise _unavailable(self._path, error) from error
-
     def _recovered(self, catalog: Catalog) -> Catalog:
         """Settle what an earlier process left undone, then compare counts and rebuild if they differ."""
         unsettled = catalog.pending()
         if unsettled and self._read_only:
             catalog.close()
-            self._discard()
-            catalog = self._connect()
+            self._place.discard()
+            catalog = self._place.connect()
         elif unsettled:
             settle(self.store, catalog, unsettled)
         if not self._follows(catalog) or self._differs(catalog):
@@ -179,7 +158,7 @@ class Repository:
                 self._catalog = self._recovered(self._catalog)
             except sqlite3.DatabaseError as error:
                 if not is_damage(error):
-                    raise _unavailable(self._path, error) from error
+                    raise self._place.unavailable(error) from error
                 self.rebuild()
             self._unsettled = self._incomplete = False
 
@@ -196,8 +175,8 @@ class Repository:
         """An empty catalog, which nobody is to read as it is."""
         self._unsettled = self._incomplete = True
         self._catalog.close()
-        self._discard()
-        self._catalog = self._connect()
+        self._place.discard()
+        self._catalog = self._place.connect()
 
     def _rebuild(self, catalog: Catalog) -> int:
         total = sum(self.store.count(self.namespace, tier) for tier in MemoryType)
@@ -238,8 +217,8 @@ class Repository:
             if self._closed:
                 raise ManagerClosedError from error
             if not is_damage(error):
-                raise _unavailable(self._path, error) from error
-            log.warning("catalog %s is damaged (%s); rebuilding it from Chroma", self._path, error)
+                raise self._place.unavailable(error) from error
+            log.warning("catalog %s is damaged (%s); rebuilding it from Chroma", self._place.path, error)
             self.rebuild()
             return question(self._catalog)
 
@@ -397,10 +376,3 @@ class Repository:
             finally:
                 self._closed = True
                 self._catalog.close()
-
-
-def _unavailable(path: Path | None, error: sqlite3.DatabaseError | OSError) -> StoreUnavailableError:
-    return StoreUnavailableError(
-        f"the catalog {path} cannot be used: {error}; check that the folder is writable, the disk has room and no "
-        "other program holds the file (deleting it is safe: it is rebuilt from Chroma)"
-    )
