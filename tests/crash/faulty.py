@@ -22,7 +22,7 @@ class FaultyStore:
         store: What does the work.
     """
 
-    VERBS = ("upsert", "update", "get", "vectors", "query", "delete", "count", "scan", "drop", "namespaces")
+    VERBS = ("upsert", "update", "get", "vectors", "query", "delete", "count", "scan", "drop", "scrub", "namespaces")
 
     def __init__(self, store: VectorStore) -> None:
         self._store = store
@@ -40,7 +40,7 @@ class FaultyStore:
 
     def __getattr__(self, verb: str) -> Any:
         if verb not in self.VERBS:
-            raise AttributeError(verb)
+            return getattr(self._store, verb)
 
         def call(*args: Any, **options: Any) -> Any:
             self.calls.append(verb)

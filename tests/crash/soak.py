@@ -39,7 +39,8 @@ class Worker(threading.Thread):
     def __init__(self, url: str, name: str, seed: int, stop: threading.Event) -> None:
         super().__init__(name=name)
         self._memory_of = lambda: SyncMemoryManager(
-            settings(url=url, namespace=name, retry=RetryConfig(attempts=3), timeout_seconds=20)
+            # A small cache is full soon, so that what grows after that is a leak.
+            settings(url=url, namespace=name, retry=RetryConfig(attempts=3), timeout_seconds=20, embedding_cache=100)
         )
         self._chance = random.Random(seed)
         self._stop_now = stop

@@ -151,17 +151,24 @@ class Place:
             memory.close()
 
 
+@pytest.fixture(scope="module")
+def first_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A place that is filled, to be copied."""
+    first = Place(tmp_path_factory.mktemp("first") / "catalogs")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shared, "open_store", lambda config, space: first.store)
+        with first.opened() as memory:
+            filled(memory)
+    return first
+
+
 @pytest.fixture
-def new_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Place]:
+def new_place(tmp_path: Path, first_place: Place, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Place]:
     """Makes places that are filled already; memories that are opened next are on the last one made."""
-    first = Place(tmp_path / "first")
-    monkeypatch.setattr(shared, "open_store", lambda config, space: first.store)
-    with first.opened() as memory:
-        filled(memory)
     count = itertools.count()
 
     def make() -> Place:
-        place = Place(tmp_path / str(next(count)), like=first)
+        place = Place(tmp_path / str(next(count)), like=first_place)
         monkeypatch.setattr(shared, "open_store", lambda config, space: place.store)
         return place
 
