@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memory_mgr.actors import acting_as
+    from memory_mgr.changes import Change
     from memory_mgr.config import (
         EpisodicConfig,
         LongTermConfig,
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     )
     from memory_mgr.types import (
         Action,
-        Change,
         Context,
         ImportReport,
         MemoryEntry,
@@ -182,7 +182,7 @@ _HOMES = {
     "UsageError": "memory_mgr.errors",
     "WorkingConfig": "memory_mgr.config",
     "acting_as": "memory_mgr.actors",
-    "Change": "memory_mgr.types",
+    "Change": "memory_mgr.changes",
     "PatternRedactor": "memory_mgr.policy.redaction",
     "RedactionError": "memory_mgr.errors",
     "SuspiciousContentError": "memory_mgr.errors",

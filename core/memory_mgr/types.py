@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias, cast
+
+from memory_mgr.changes import Change
+from memory_mgr.trust import TRUST, Origin
 
 JSON: TypeAlias = None | bool | int | float | str | list[Any] | dict[str, Any]
 """Anything the `json` module round-trips; metadata values are of this type."""
@@ -19,17 +22,6 @@ Filters: TypeAlias = Mapping[str, Any]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
-
-
-Origin: TypeAlias = Literal["system", "user", "assistant", "tool", "document", "import"]
-"""Who a memory comes from."""
-TRUST: dict[Origin, float] = {
-    "system": 1.0, "user": 1.0, "assistant": 0.6, "document": 0.4, "import": 0.4, "tool": 0.2
-}  # fmt: skip
-"""How far each origin is believed, in [0, 1]: what a user says of themselves, then what a model concluded, then what
-others wrote, then what a tool brought from anywhere. Only the order means anything."""
-
-SuspicionPolicy: TypeAlias = Literal["flag", "quarantine", "drop", "off"]
 
 
 class MemoryType(StrEnum):
@@ -72,43 +64,6 @@ class Displayed:
 
 PASSAGE = "passage"
 """`MemoryEntry.kind` of the parts by which long texts are found."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change of an entry.
-
-    Attributes:
-        at: When (aware, UTC).
-        kind: "update", or what upkeep did: "consolidate", "prune", "supersede".
-        by: Who, see `acting_as`; None if nobody was named.
-        why: The reason, if there was one.
-        before: What the fields held that were changed; empty with `audit="names"`, where only `fields` are known.
-        fields: The names of those fields.
-        operation_id: To `undo` what upkeep did.
-    """
-
-    at: datetime
-    kind: str
-    by: str | None
-    why: str | None
-    before: dict[str, JSON]
-    fields: tuple[str, ...]
-    operation_id: str | None = None
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Change:
-        """A change as an entry's `details` note it."""
-        before = dict(record.get("before", {}))
-        return cls(
-            at=utc(datetime.fromisoformat(record["at"])),
-            kind=record.get("kind", "update"),
-            by=record.get("by"),
-            why=record.get("why"),
-            before=before,
-            fields=tuple(record.get("fields", before)),
-            operation_id=record.get("op"),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -408,11 +363,6 @@ class Stats(Displayed):
     def total(self) -> int:
         """Entries in all tiers."""
         return sum(self.counts.values())
-
-
-def least_trusted(origins: Iterable[Origin]) -> Origin:
-    """The origin that is believed least; "user" if there is none."""
-    return min(origins, key=lambda origin: TRUST[origin], default="user")
 
 
 def utc(moment: datetime) -> datetime:

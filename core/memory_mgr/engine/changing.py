@@ -12,7 +12,8 @@ from memory_mgr.engine.scope import Scope
 from memory_mgr.engine.writing import found
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.events import observed
-from memory_mgr.types import JSON, MemoryEntry, MemoryType, NewMemory, Origin
+from memory_mgr.trust import Origin
+from memory_mgr.types import JSON, MemoryEntry, MemoryType, NewMemory
 
 
 class Changing(Scope):

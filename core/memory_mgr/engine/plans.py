@@ -11,7 +11,8 @@ from memory_mgr.engine.operations import Change
 from memory_mgr.policy.dedupe import Merge, Record
 from memory_mgr.policy.retention import Retainable
 from memory_mgr.policy.supersession import Statement, Supersession
-from memory_mgr.types import JSON, Action, MemoryEntry, least_trusted
+from memory_mgr.trust import least_trusted
+from memory_mgr.types import JSON, Action, MemoryEntry
 
 Entries = Mapping[str, MemoryEntry]
 """Entries by id."""

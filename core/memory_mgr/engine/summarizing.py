@@ -21,7 +21,8 @@ from memory_mgr.engine.windows import messages_in
 from memory_mgr.errors import SummarizationError
 from memory_mgr.events import Observer, observed
 from memory_mgr.stores.repository import Repository
-from memory_mgr.types import MemoryEntry, MemoryType, Message, Namespace, NewMemory, least_trusted
+from memory_mgr.trust import least_trusted
+from memory_mgr.types import MemoryEntry, MemoryType, Message, Namespace, NewMemory
 
 log = logging.getLogger(__name__)
 SUMMARY = "summary"

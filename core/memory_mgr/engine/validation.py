@@ -8,16 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from memory_mgr.errors import InvalidInputError
+from memory_mgr.trust import TRUST, Origin
 from memory_mgr.types import (
     JSON,
     MAX_TTL_SECONDS,
     ROLES,
-    TRUST,
     MemoryType,
     Message,
     Namespace,
     NewMemory,
-    Origin,
     ToolCall,
     utc,
 )

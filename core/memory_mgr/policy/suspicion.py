@@ -19,7 +19,7 @@ from pydantic import Field
 from memory_mgr.policy.escaping import folded
 from memory_mgr.policy.lexicon import load_pattern, load_sections
 from memory_mgr.policy.settings import Settings
-from memory_mgr.types import SuspicionPolicy
+from memory_mgr.trust import SuspicionPolicy
 
 HIDDEN = "hidden"
 _FILE = "suspicion_patterns"

@@ -204,7 +204,8 @@ class ChromaStore:
             raise EmbeddingMismatchError(
                 f"namespace {'/'.join(namespace)!r} was written with embedder {written.embedder!r} "
                 f"({written.dimensions} dimensions), but {self._space.embedder!r} ({self._space.dimensions}) is "
-                "configured; configure the former, or convert the store with `memory-mgr reembed`"
+                "configured; configure the former, or convert it: export_memories() with it, import_memories() into an "
+                "empty folder with the latter"
             )
 
     def _ask(

@@ -22,7 +22,8 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from memory_mgr.errors import InvalidFilterError
-from memory_mgr.types import JSON, TRUST, MemoryEntry, MemoryType, utc
+from memory_mgr.trust import TRUST
+from memory_mgr.types import JSON, MemoryEntry, MemoryType, utc
 
 COMPARISONS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$contains")
 COMBINATIONS = ("$and", "$or", "$not")
