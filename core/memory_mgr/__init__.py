@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from memory_mgr.conversation import ConversationContext
     from memory_mgr.engine.conversation import SyncConversationContext
     from memory_mgr.engine.manager import SyncMemoryManager
+    from memory_mgr.engine.reembedding import reembed
     from memory_mgr.errors import (
         ConfigurationError,
         EmbeddingError,
@@ -130,6 +131,7 @@ __all__ = [
     "WorkingConfig",
     "__version__",
     "acting_as",
+    "reembed",
 ]
 
 _HOMES = {
@@ -179,6 +181,7 @@ _HOMES = {
     "TokenCounter": "memory_mgr.protocols",
     "ToolCall": "memory_mgr.types",
     "UpkeepReport": "memory_mgr.types",
+    "reembed": "memory_mgr.engine.reembedding",
     "UsageError": "memory_mgr.errors",
     "WorkingConfig": "memory_mgr.config",
     "acting_as": "memory_mgr.actors",

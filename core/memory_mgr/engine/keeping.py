@@ -153,7 +153,11 @@ class Keeping(Scope):
         with self._lease() as repository:
             return Import(self._runtime, repository, on_conflict, progress).read(source)
 
-    def rebuild_catalog(self) -> int:
-        """Make the SQLite index anew from Chroma; the number of entries in it."""
+    def rebuild_catalog(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Make the SQLite index anew from Chroma; the number of entries in it.
+
+        Args:
+            progress: Called with (steps done, steps in all); every entry is read and then indexed.
+        """
         with self._lease() as repository:
-            return repository.rebuild()
+            return repository.rebuild(progress)

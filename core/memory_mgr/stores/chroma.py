@@ -96,7 +96,7 @@ class ChromaStore:
     def __init__(
         self,
         connect: Callable[[], ClientAPI],
-        space: EmbeddingSpace,
+        space: EmbeddingSpace | None,
         retry: RetryConfig | None = None,
         before_writing: Callable[[], None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
@@ -173,6 +173,8 @@ class ChromaStore:
         return self._client.get_collection(name, embedding_function=None)
 
     def _create(self, name: str, namespace: Namespace, tier: MemoryType) -> Collection:
+        if self._space is None:
+            raise StoreError("this store was opened without an embedder, for reading only")
         return self._client.get_or_create_collection(
             name,
             embedding_function=None,
@@ -199,13 +201,14 @@ class ChromaStore:
                 f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr "
                 f"writes {base.SCHEMA_VERSION}; run `memory-mgr migrate` (it keeps a copy, and --dry-run only tells)"
             )
+        if self._space is None:
+            return
         written = EmbeddingSpace(str(told.get("embedder")), int(told.get("dimensions", 0)))
         if written != self._space:
             raise EmbeddingMismatchError(
                 f"namespace {'/'.join(namespace)!r} was written with embedder {written.embedder!r} "
                 f"({written.dimensions} dimensions), but {self._space.embedder!r} ({self._space.dimensions}) is "
-                "configured; configure the former, or convert it: export_memories() with it, import_memories() into an "
-                "empty folder with the latter"
+                "configured; configure the former, or copy the store with `memory_mgr.reembed(source, target)`"
             )
 
     def _ask(

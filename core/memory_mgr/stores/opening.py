@@ -36,8 +36,8 @@ def location(config: MemoryConfig) -> tuple[object, ...]:
     return "path", str(Path(str(config.path)).resolve())
 
 
-def open_store(config: MemoryConfig, space: EmbeddingSpace) -> VectorStore:
-    """The store that `config` names.
+def open_store(config: MemoryConfig, space: EmbeddingSpace | None) -> VectorStore:
+    """The store that `config` names; without a space, for reading what any embedder wrote.
 
     Raises:
         ConfigurationError: The url cannot be read.
@@ -48,7 +48,7 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace) -> VectorStore:
     if config.url is not None:
         later = config.on_unavailable == "queue"
         return _chroma(_server(config), space, retry=config.retry, later=later, shared=True)
-    if config.in_memory:
+    if config.in_memory and space is not None:
         return InMemoryStore(space)
     return _EMBEDDED.open(Path(str(config.path)), space, read_only=config.read_only)
 
@@ -71,7 +71,9 @@ def connected(config: MemoryConfig) -> Iterator[Any]:
         yield client
 
 
-def _chroma(connect: Callable[[], Any], space: EmbeddingSpace, *, later: bool = False, **options: Any) -> ChromaStore:
+def _chroma(
+    connect: Callable[[], Any], space: EmbeddingSpace | None, *, later: bool = False, **options: Any
+) -> ChromaStore:
     from memory_mgr.stores.chroma import ChromaStore
 
     store = ChromaStore(connect, space, **options)
@@ -133,7 +135,7 @@ class _Embedded:
         self._lock = threading.Lock()
         self._open: dict[Path, tuple[Any, FolderLock, int]] = {}
 
-    def open(self, path: Path, space: EmbeddingSpace, *, read_only: bool) -> ChromaStore:
+    def open(self, path: Path, space: EmbeddingSpace | None, *, read_only: bool) -> ChromaStore:
         folder = _folder(path)
         client = self._acquire(folder, read_only=read_only)
         try:

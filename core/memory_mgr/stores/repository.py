@@ -162,9 +162,10 @@ class Repository:
                 self.rebuild()
             self._unsettled = self._incomplete = False
 
-    def rebuild(self) -> int:
+    def rebuild(self, progress: Progress | None = None) -> int:
         """Make the catalog anew from Chroma; the number of entries in it."""
         with self.lock:
+            self._progress = progress or self._progress
             self._begin_anew()
             total = self._rebuild(self._catalog)
             self._sequence = self._catalog.last_sequence()
