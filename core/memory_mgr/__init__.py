@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from memory_mgr.actors import acting_as
     from memory_mgr.changes import Change
     from memory_mgr.config import (
+        AutoConsolidateConfig,
         EpisodicConfig,
         LongTermConfig,
         MemoryConfig,
+        ModelConfig,
         ShortTermConfig,
         WorkingConfig,
     )
@@ -78,6 +80,7 @@ __version__ = "0.1.0"
 __all__ = [
     "LLM",
     "Action",
+    "AutoConsolidateConfig",
     "Change",
     "Clock",
     "ConfigurationError",
@@ -105,6 +108,7 @@ __all__ = [
     "MemoryTypes",
     "Message",
     "MissingDependencyError",
+    "ModelConfig",
     "NewMemory",
     "PatternRedactor",
     "RedactionError",
@@ -136,6 +140,7 @@ __all__ = [
 
 _HOMES = {
     "Action": "memory_mgr.types",
+    "AutoConsolidateConfig": "memory_mgr.config",
     "Clock": "memory_mgr.protocols",
     "ConfigurationError": "memory_mgr.errors",
     "Context": "memory_mgr.types",
@@ -163,6 +168,7 @@ _HOMES = {
     "MemoryTypes": "memory_mgr.types",
     "Message": "memory_mgr.types",
     "MissingDependencyError": "memory_mgr.errors",
+    "ModelConfig": "memory_mgr.config",
     "NewMemory": "memory_mgr.types",
     "Redactor": "memory_mgr.protocols",
     "RerankError": "memory_mgr.errors",

@@ -62,7 +62,7 @@ class RecallConfig(Settings):
         description="Days after which recency has halved, by tier.",
     )
     recall_renews: float = Field(
-        0.0, ge=0, le=1, description="Share of its age that an entry loses by being recalled; 0 = recalls do not count."
+        0.5, ge=0, le=1, description="Share of its age that an entry loses by being recalled; 0 = recalls do not count."
     )
     session_best: int = Field(3, ge=1, le=100, description="A session is judged by the mean of its best entries.")
     lexical_floor: float = Field(

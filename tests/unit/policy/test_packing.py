@@ -12,6 +12,7 @@ from memory_mgr.defaults.tokens import TiktokenCounter
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.policy.packing import Packed, PackingConfig, Piece, Section, pack
 from memory_mgr.policy.rendering import CLOSING, CUT, OPENING, Line, attributed
+from memory_mgr.policy.repeats import Said
 
 START = datetime(2023, 5, 8, tzinfo=UTC)
 COUNT = TiktokenCounter().count
@@ -224,3 +225,15 @@ def test_settings_are_bounded() -> None:
     """A share above 1 is refused with the value and the name."""
     with pytest.raises(ConfigurationError, match="recent_share"):
         PackingConfig(recent_share=1.5)
+
+
+def test_a_summary_of_turns_that_are_all_there_says_nothing_new() -> None:
+    """Line by line, dates aside; with one line more it does."""
+    said = Said()
+    said.add("user: Oh, we adopted a beagle called Biscuit in Leeds.")
+    said.add("assistant: It costs 300 pounds a year.")
+    lines = ("user: we adopted a beagle called Biscuit in Leeds.", "assistant: It costs 300 pounds a year.")
+    summary = "- [2 March 2026]\n  " + "\n  ".join(lines)
+    assert said.covers(summary)
+    assert not said.covers(f"{summary}\n  user: He sleeps in the kitchen at night.")
+    assert not said.covers("- [2 March 2026]")
