@@ -1,4 +1,4 @@
-"""Entries in Chroma: one collection per namespace and tier. The only module that imports chromadb."""
+"""Entries in Chroma: one collection per namespace and tier. Only the modules chroma* import chromadb."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-import httpx
 import numpy as np
 from chromadb.api import ClientAPI
 from chromadb.api.models.Collection import Collection
@@ -24,6 +23,8 @@ from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores import base
 from memory_mgr.stores.base import EmbeddingSpace
+from memory_mgr.stores.chroma_errors import map_store_errors
+from memory_mgr.stores.chroma_records import ChromaRecords
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
@@ -33,40 +34,6 @@ _RECORD = "entry"
 """The one metadata key; every further key costs a row in Chroma's tables."""
 _HANDLES = 256
 """Collections whose handles are remembered."""
-_RECORDS = 500
-"""Records of a journal read or removed together."""
-_UNAVAILABLE = (
-    "connect",
-    "timed out",
-    "timeout",
-    "locked",
-    "disk",
-    "readonly",
-    "read-only",
-    "unable to open",
-)
-
-
-@contextmanager
-def map_store_errors(what: str) -> Iterator[None]:
-    """Turn the errors of Chroma and what lies below into ours."""
-    try:
-        yield
-    except (NotFoundError, StoreError):
-        raise
-    except (httpx.HTTPError, ConnectionError, TimeoutError) as error:
-        raise StoreUnavailableError(
-            f"the Chroma server did not answer while {what}: {error or type(error).__name__}; "
-            "check that it runs and that url is right"
-        ) from error
-    except Exception as error:  # chromadb raises plain `Exception` for answers it cannot read
-        text = str(error) or type(error).__name__
-        if any(word in text.lower() for word in _UNAVAILABLE):
-            raise StoreUnavailableError(
-                f"the store cannot be used while {what}: {text}; check the folder's permissions, the disk's free "
-                "space, and that the server runs"
-            ) from error
-        raise StoreError(f"Chroma failed while {what}: {text}") from error
 
 
 def collection_name(namespace: Namespace, tier: MemoryType) -> str:
@@ -382,81 +349,3 @@ def _entries(result: Any, namespace: Namespace, tier: MemoryType) -> list[Memory
         decode_entry(document, metadata[_RECORD], namespace, tier)
         for document, metadata in zip(result["documents"], result["metadatas"], strict=True)
     ]
-
-
-class ChromaRecords:
-    """See `stores.journal.Records`: a collection whose vectors mean nothing.
-
-    Args:
-        client: A chromadb client.
-        name: Of the collection.
-    """
-
-    def __init__(self, client: ClientAPI, name: str) -> None:
-        self._client = client
-        self._name = name
-        self._collection: Collection | None = None
-
-    def identity(self, *, create: bool) -> str | None:
-        """Which collection it is."""
-        with map_store_errors("opening the journal"), suppress(NotFoundError):
-            if self._collection is None and create:
-                self._collection = self._client.get_or_create_collection(self._name, embedding_function=None)
-            elif self._collection is None:
-                self._collection = self._client.get_collection(self._name, embedding_function=None)
-        return None if self._collection is None else str(self._collection.id)
-
-    def write(self, ids: Sequence[str], texts: Sequence[str], numbers: Sequence[dict[str, Any]]) -> None:
-        """Write records."""
-
-        def upsert(collection: Collection) -> None:
-            vectors = np.ones((len(ids), 1), np.float32)
-            collection.upsert(ids=list(ids), embeddings=vectors, documents=list(texts), metadatas=list(numbers))
-
-        self.identity(create=True)
-        if not self._ask(upsert):
-            self.identity(create=True)
-            self._ask(upsert)
-
-    def texts(self, ids: Sequence[str]) -> list[str]:
-        """The texts of records."""
-        found: list[str] = []
-        for start in range(0, len(ids), _RECORDS):
-
-            def read(collection: Collection, start: int = start) -> None:
-                part = list(ids[start : start + _RECORDS])
-                found.extend(collection.get(ids=part, include=["documents"])["documents"] or [])
-
-            self._ask(read)
-        return found
-
-    def clients(self) -> dict[str, dict[str, Any]]:
-        """The records that stand for clients."""
-        found: dict[str, dict[str, Any]] = {}
-
-        def read(collection: Collection) -> None:
-            result = collection.get(where={"client": 1}, include=["metadatas"])
-            found.update(zip(result["ids"], cast("Any", result["metadatas"]), strict=True))
-
-        if self.identity(create=False) is not None:
-            self._ask(read)
-        return found
-
-    def remove(self, ids: Sequence[str]) -> None:
-        """Remove records."""
-        for start in range(0, len(ids), _RECORDS):
-
-            def remove(collection: Collection, start: int = start) -> None:
-                collection.delete(ids=list(ids[start : start + _RECORDS]))
-
-            self._ask(remove)
-
-    def _ask(self, question: Callable[[Collection], Any]) -> bool:
-        """Ask the collection; False if it is gone."""
-        with map_store_errors("reading the journal"):
-            try:
-                if self._collection is not None:
-                    question(self._collection)
-            except NotFoundError:
-                self._collection = None
-            return self._collection is not None

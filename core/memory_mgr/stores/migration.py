@@ -49,7 +49,7 @@ def migrate(config: MemoryConfig, *, dry_run: bool = False) -> MigrationReport:
     Raises:
         StoreUnavailableError: The store is in use, cannot be reached, or its copy cannot be written.
     """
-    from memory_mgr.stores.chroma import map_store_errors
+    from memory_mgr.stores.chroma_errors import map_store_errors
     from memory_mgr.stores.opening import connected
 
     with connected(config) as client:

@@ -60,7 +60,7 @@ def connected(config: MemoryConfig) -> Iterator[Any]:
     Raises:
         StoreUnavailableError: As by `open_store`.
     """
-    from memory_mgr.stores.chroma import map_store_errors
+    from memory_mgr.stores.chroma_errors import map_store_errors
 
     if config.path is None:
         with map_store_errors("connecting"):
@@ -169,7 +169,7 @@ class _Embedded:
     def _connect(folder: Path, *, read_only: bool) -> tuple[Any, FolderLock]:
         import chromadb
 
-        from memory_mgr.stores.chroma import map_store_errors
+        from memory_mgr.stores.chroma_errors import map_store_errors
 
         lock = FolderLock(folder, shared=read_only)
         try:

@@ -1,0 +1,95 @@
+"""The journal of a namespace in Chroma; see `stores.journal`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+import numpy as np
+from chromadb.api import ClientAPI
+from chromadb.api.models.Collection import Collection
+from chromadb.errors import NotFoundError
+
+from memory_mgr.stores.chroma_errors import map_store_errors
+
+_RECORDS = 500
+"""Records of a journal read or removed together."""
+
+
+class ChromaRecords:
+    """See `stores.journal.Records`: a collection whose vectors mean nothing.
+
+    Args:
+        client: A chromadb client.
+        name: Of the collection.
+    """
+
+    def __init__(self, client: ClientAPI, name: str) -> None:
+        self._client = client
+        self._name = name
+        self._collection: Collection | None = None
+
+    def identity(self, *, create: bool) -> str | None:
+        """Which collection it is."""
+        with map_store_errors("opening the journal"), suppress(NotFoundError):
+            if self._collection is None and create:
+                self._collection = self._client.get_or_create_collection(self._name, embedding_function=None)
+            elif self._collection is None:
+                self._collection = self._client.get_collection(self._name, embedding_function=None)
+        return None if self._collection is None else str(self._collection.id)
+
+    def write(self, ids: Sequence[str], texts: Sequence[str], numbers: Sequence[dict[str, Any]]) -> None:
+        """Write records."""
+
+        def upsert(collection: Collection) -> None:
+            vectors = np.ones((len(ids), 1), np.float32)
+            collection.upsert(ids=list(ids), embeddings=vectors, documents=list(texts), metadatas=list(numbers))
+
+        self.identity(create=True)
+        if not self._ask(upsert):
+            self.identity(create=True)
+            self._ask(upsert)
+
+    def texts(self, ids: Sequence[str]) -> list[str]:
+        """The texts of records."""
+        found: list[str] = []
+        for start in range(0, len(ids), _RECORDS):
+
+            def read(collection: Collection, start: int = start) -> None:
+                part = list(ids[start : start + _RECORDS])
+                found.extend(collection.get(ids=part, include=["documents"])["documents"] or [])
+
+            self._ask(read)
+        return found
+
+    def clients(self) -> dict[str, dict[str, Any]]:
+        """The records that stand for clients."""
+        found: dict[str, dict[str, Any]] = {}
+
+        def read(collection: Collection) -> None:
+            result = collection.get(where={"client": 1}, include=["metadatas"])
+            found.update(zip(result["ids"], cast("Any", result["metadatas"]), strict=True))
+
+        if self.identity(create=False) is not None:
+            self._ask(read)
+        return found
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Remove records."""
+        for start in range(0, len(ids), _RECORDS):
+
+            def remove(collection: Collection, start: int = start) -> None:
+                collection.delete(ids=list(ids[start : start + _RECORDS]))
+
+            self._ask(remove)
+
+    def _ask(self, question: Callable[[Collection], Any]) -> bool:
+        """Ask the collection; False if it is gone."""
+        with map_store_errors("reading the journal"):
+            try:
+                if self._collection is not None:
+                    question(self._collection)
+            except NotFoundError:
+                self._collection = None
+            return self._collection is not None
