@@ -92,10 +92,11 @@ class Recaller:
     def _words(self, catalog: Catalog, query: Query, selection: Selection) -> dict[int, float]:
         """BM25 by row of the entries that share words with the query."""
         stemmed = stems(query.terms)
-        frequency = catalog.document_frequency(list(stemmed.values()))
-        counts = {word: frequency.get(stem, 0) for word, stem in stemmed.items()}
         entries = sum(catalog.tier_counts().values())
-        budget = max(self._config.posting_floor, int(entries * self._config.posting_share))
+        frequency = catalog.document_frequency(list(stemmed.values()), entries)
+        counts = {word: frequency.get(stem, 0) for word, stem in stemmed.items()}
+        share = min(self._config.posting_ceiling, int(entries * self._config.posting_share))
+        budget = max(self._config.posting_floor, share)
         terms = select_terms(query.terms, counts, budget)
         repaired = [self._repaired(catalog, stemmed[w]) for w in query.terms if w in stemmed and not counts[w]]
         expression = match_expression([*terms, *(word for word in repaired if word)])

@@ -39,6 +39,9 @@ class RecallConfig(Settings):
     )
     posting_floor: int = Field(5000, ge=1, description="Postings a query may always read, rarest words first.")
     posting_share: float = Field(0.25, gt=0, le=1, description="Share of the entries whose postings a query may read.")
+    posting_ceiling: int = Field(
+        10_000, ge=1, description="Postings a query reads at most, however many entries there are; see posting_floor."
+    )
 
     focus_query: bool = Field(True, description="Look for the question within a long query, such as behind a prompt.")
 

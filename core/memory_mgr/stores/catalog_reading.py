@@ -17,6 +17,8 @@ from memory_mgr.stores.selection import Selection
 from memory_mgr.stores.vector_cache import LIMIT_BYTES, VectorCache
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
+_FREQUENT = 1000
+"""Entries from which on a term's count is remembered."""
 _TEXT_CHARS = 4000
 """Characters of an entry that ranking looks at."""
 
@@ -49,6 +51,8 @@ class CatalogReader(CatalogFile):
     def __init__(self, path: Path | None, namespace: Namespace) -> None:
         self._vectors: VectorCache | None = None
         self._vectors_version: object = None
+        self._frequent: dict[str, int] = {}
+        self._counted_at = 0
         super().__init__(path, namespace)
 
     def words_matching(
@@ -72,13 +76,25 @@ class CatalogReader(CatalogFile):
         )
         return [(int(rowid), float(score)) for rowid, score in rows]
 
-    def document_frequency(self, terms: Sequence[str]) -> dict[str, int]:
-        """In how many entries each indexed term occurs; terms that do not occur are left out."""
+    def document_frequency(self, terms: Sequence[str], entries: int) -> dict[str, int]:
+        """In how many entries each indexed term occurs, about; terms that do not occur are left out.
+
+        Counting takes as long as a term is frequent, so counts of frequent ones are remembered.
+
+        Args:
+            terms: As they are indexed.
+            entries: How many there are now; remembered counts serve until it has changed by a tenth.
+        """
+        if abs(entries - self._counted_at) > self._counted_at / 10:
+            self._frequent, self._counted_at = {}, entries
+        known = {term: self._frequent[term] for term in terms if term in self._frequent}
         rows = self.all_rows(
             "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))",
-            (json.dumps(terms),),
+            (json.dumps([term for term in terms if term not in known]),),
         )
-        return {str(term): int(count) for term, count in rows}
+        found = {str(term): int(count) for term, count in rows}
+        self._frequent |= {term: count for term, count in found.items() if count >= _FREQUENT}
+        return known | found
 
     def count(self, selection: Selection) -> int:
         """How many entries the selection holds."""
