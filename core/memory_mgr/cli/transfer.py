@@ -1,4 +1,4 @@
-"""In and out: `export`, `import`."""
+"""In and out: `export`, `import`, and `reembed`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memory_mgr.cli.command import Result, TierOption, WhereOption, command, json_object
-from memory_mgr.cli.output import progress
+from memory_mgr.cli.app import app
+from memory_mgr.cli.command import (
+    ConfigOption,
+    JsonOption,
+    PathOption,
+    Place,
+    Result,
+    TierOption,
+    UrlOption,
+    WhereOption,
+    command,
+    json_object,
+)
+from memory_mgr.cli.output import print_json, print_view, progress
 from memory_mgr.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -52,3 +64,27 @@ def import_(
     return Result(
         report, f"{report.added:,} added, {report.replaced:,} replaced, {report.unchanged:,} were there already"
     )
+
+
+@app.command()
+def reembed(
+    to: Annotated[Path | None, typer.Argument(help="Folder of the new store.")] = None,
+    to_url: Annotated[str | None, typer.Option("--to-url", help="Or the Chroma server of the new store.")] = None,
+    path: PathOption = None,
+    url: UrlOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a store, all namespaces, with vectors of the configured embedder; the old one is only read."""
+    from memory_mgr.engine.reembedding import reembed as copy
+
+    if (to is None) == (to_url is None):
+        raise InvalidInputError("say where the new store shall be: a folder, or --to-url")
+    source = Place(path, url, None, config).existing()
+    target = source.replaced(path=to, url=to_url, catalog_path=None)
+    with progress("Embedding") as told:
+        count = copy(source, target, progress=told)
+    if as_json:
+        print_json({"written": count, "to": to_url or str(to)})
+    else:
+        print_view(f"{count:,} entries embedded anew in {to_url or to}. Use that one from now on.")

@@ -101,6 +101,23 @@ def test_export_and_import_carry_a_namespace_over(cli: Cli, tmp_path: Path) -> N
     assert cli("list", "-n", "cid", "--json").data[0]["content"] == "I am allergic to nuts"
 
 
+def test_another_embedder_needs_reembed(cli: Cli, settings: Path) -> None:
+    """The error names the command, and the command makes a store that can be searched; the old one stays."""
+    cli("add", "I am allergic to nuts")
+    (settings.parent / "cli_test_embedders.py").write_text(
+        "from memory_mgr.testing import FakeEmbedder\nother = FakeEmbedder(32, 'other')\n"
+    )
+    settings.write_text(settings.read_text().replace("memory_mgr.testing:FakeEmbedder", "cli_test_embedders:other"))
+    refused = cli("search", "nuts")
+    assert refused.code == 1
+    assert "memory-mgr reembed" in refused.err
+    new = str(settings.parent / "new")
+    assert cli("reembed", new, "--json").data == {"written": 1, "to": new}
+    assert cli("search", "nuts", "--path", new, "--json").data[0]["content"] == "I am allergic to nuts"
+    assert cli("search", "nuts").code == 1
+    assert cli("reembed", new, "--json").data["written"] == 0
+
+
 def test_forgetting_needs_a_yes_and_spares_other_namespaces(cli: Cli) -> None:
     """Ids go at once; all of a namespace only when that was meant."""
     first, second = (cli("add", text, "--json").data["id"] for text in ("one thing", "another thing"))
@@ -178,14 +195,32 @@ WRONG = [
     (["stats", "--url", "nope"], 2, "http://"),
     (["stats", "--url", "http://127.0.0.1:1"], 1, "server"),
     (["stats", "--config", "missing.toml"], 2, "missing.toml"),
+    (["reembed"], 2, "--to-url"),
+    (["reembed", "x", "--to-url", "http://127.0.0.1:1"], 2, "--to-url"),
+    (["inspect", "--port", "70000"], 2, "--port"),
+    (["inspect", "--path", "missing"], 2, "memory-mgr add"),
+    (["mcp", "--transport", "pigeon"], 2, "stdio"),
     (["stats", "--path", "missing"], 2, "memory-mgr add"),
 ]
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The config file of a store with something in it, which wrong calls leave as it is."""
+    folder = tmp_path_factory.mktemp("filled")
+    with SyncMemoryManager(path=folder / "store", namespace="ann", embedder=FakeEmbedder()) as memory:
+        memory.add_memory("something")
+    file = folder / "memory.toml"
+    file.write_text('path = "store"\nnamespace = "ann"\nembedder = "memory_mgr.testing:FakeEmbedder"\n')
+    return file
+
+
 @pytest.mark.parametrize(("arguments", "code", "told"), WRONG, ids=[" ".join(a) for a, _, _ in WRONG])
-def test_a_wrong_call_is_one_line_and_an_exit_code(cli: Cli, arguments: list[str], code: int, told: str) -> None:
+def test_a_wrong_call_is_one_line_and_an_exit_code(
+    cli: Cli, filled: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, told: str
+) -> None:
     """It says what is wrong, on standard error, and prints nothing else."""
-    cli("add", "something")
+    monkeypatch.setenv("MEMORY_MGR_CONFIG", str(filled))
     ran = cli(*arguments)
     assert (ran.code, ran.out) == (code, "")
     assert ran.err.startswith("memory-mgr: ")
