@@ -136,6 +136,11 @@ class MemoryEntry(Displayed):
         return tuple(map(str, cast("list[str]", self.details.get("suspicious", ()))))
 
     @property
+    def score_parts(self) -> dict[str, float]:
+        """The parts of `explain` that make up the score, without what is only told beside them."""
+        return {name: part for name, part in (self.explain or {}).items() if name not in {"trust", "suspicious"}}
+
+    @property
     def created_by(self) -> str | None:
         """Who stored it, see `acting_as`."""
         return cast("str | None", self.details.get("by"))

@@ -49,6 +49,7 @@ def test_what_is_remembered_is_recalled_replaced_and_forgotten(memory: SyncMemor
 
     async def session(client: Client) -> None:
         porto = await call(client, "remember", content="Ann lives in Porto")
+        assert porto["origin"] == "assistant"
         assert [hit["id"] for hit in await call(client, "recall", query="Where does Ann live?")] == [porto["id"]]
         lisbon = await call(client, "remember", content="Ann lives in Lisbon", replaces=porto["id"], importance=0.9)
         hits = await call(client, "recall", query="Where does Ann live?", limit=5)

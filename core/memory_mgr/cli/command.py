@@ -123,11 +123,12 @@ def command(
     def register(function: Callable[..., Result]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(*, path: Any, url: Any, namespace: Any, config: Any, as_json: bool, **own: Any) -> None:
+            from memory_mgr.actors import acting_as
             from memory_mgr.engine.manager import SyncMemoryManager
 
             place = Place(path, url, namespace, config)
             settings = place.settings() if creates else place.existing(read_only=not writes)
-            with SyncMemoryManager(settings) as memory:
+            with SyncMemoryManager(settings) as memory, acting_as("cli"):
                 result = function(memory, **own)
             if result.data is not None:
                 print_json(result.data) if as_json else print_view(result.view)

@@ -62,10 +62,11 @@ def entries_table(entries: Sequence[MemoryEntry], title: str, *, explain: bool =
         text = safe(said(entry), "strike" if entry.superseded_by else "")
         when, weight = f"{entry.timestamp:%Y-%m-%d %H:%M}", f"importance {entry.importance_score:.2f}"
         hidden = "superseded" if entry.superseded_by else None
-        facts = [entry.memory_type.value, when, weight, hidden, entry.source, entry.id]
+        odd = "SUSPICIOUS" if entry.suspicious else None
+        facts = [entry.memory_type.value, when, weight, f"from {entry.origin}", odd, hidden, entry.source, entry.id]
         lines = [text, safe(" · ".join(fact for fact in facts if fact), "dim")]
-        if explain and entry.explain:
-            parts = sorted(entry.explain.items(), key=lambda part: -part[1])
+        if explain and entry.score_parts:
+            parts = sorted(entry.score_parts.items(), key=lambda part: -part[1])
             lines.append(Text(" + ".join(f"{name} {value:.2f}" for name, value in parts), "cyan"))
         score = [f"{entry.score:.2f}" if entry.score is not None else ""] if scored else []
         table.add_row(*score, Group(*lines))

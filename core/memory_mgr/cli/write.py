@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from memory_mgr.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from memory_mgr.engine.manager import SyncMemoryManager
+    from memory_mgr.types import Origin
 
 TextArgument = Annotated[str, typer.Argument(help="The text; '-' reads it from standard input.")]
 MetadataOption = Annotated[str | None, typer.Option("--metadata", "-m", help="JSON object to keep with it.")]
@@ -32,6 +33,9 @@ def add(
     when: Annotated[str | None, typer.Option("--when", help="Time it is about, ISO 8601; default: now.")] = None,
     ttl: Annotated[float | None, typer.Option("--ttl", help="Seconds until it expires.")] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="Never prune it.")] = False,
+    origin: Annotated[
+        str | None, typer.Option("--origin", help="Who it comes from: user, assistant, document, tool, ...")
+    ] = None,
     memory_id: Annotated[str | None, typer.Option("--id", help="Its id; default: a new one.")] = None,
 ) -> Result:
     """Remember something."""
@@ -46,6 +50,7 @@ def add(
         ttl_seconds=ttl,
         pinned=pinned,
         id=memory_id,
+        origin=cast("Origin | None", origin),
     )
     return Result(entry, f"{entry.memory_type.value} {entry.id} (importance {entry.importance_score:.2f})")
 

@@ -89,7 +89,7 @@ def _body(entry: MemoryEntry) -> str:
     said = f"<b>{escape(entry.speaker)}:</b> " if entry.speaker else ""
     return (
         f'<div class="mm-head">{tier}{score}</div><div class="mm-text">{said}{_text(entry)}</div>'
-        f'<div class="mm-quiet">{escape(" · ".join(facts))}</div>{_parts(entry.explain)}'
+        f'<div class="mm-quiet">{escape(" · ".join(facts))}</div>{_parts(entry.score_parts)}'
     )
 
 
@@ -103,7 +103,7 @@ def _text(entry: MemoryEntry) -> str:
     return f"{before}<mark>{escape(entry.content[start:end])}</mark>{after}"
 
 
-def _parts(explain: Mapping[str, float] | None) -> str:
+def _parts(explain: Mapping[str, float]) -> str:
     if not explain:
         return ""
     parts = sorted(((name, value) for name, value in explain.items() if value > 0), key=lambda part: -part[1])

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from memory_mgr.actors import acting_as
 from memory_mgr.engine.manager import SyncMemoryManager
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.inspector.pages import said_by
@@ -50,7 +51,8 @@ class Actions:
             form = Fields(parse_qs((await _body(request)).decode("utf-8", "replace"), keep_blank_values=True))
             self._site.check_form(form.text("form_token"))
             memory = self._site.memories.of(form.namespace)
-            return await run_in_threadpool(action, memory, form)
+            with acting_as("inspector"):
+                return await run_in_threadpool(action, memory, form)
 
         return endpoint
 
