@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from memory_mgr import MemoryConfig, SyncMemoryManager
 from memory_mgr.testing import FakeClock, FakeEmbedder
 
 from .server import chroma_server
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("memory-mgr", deadline=None)
+settings.load_profile("memory-mgr")
 
 
 @pytest.fixture

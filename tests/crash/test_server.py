@@ -95,16 +95,15 @@ def test_a_call_is_made_again(proxy: Proxy, mode: str) -> None:
 
 
 def test_an_answer_that_was_lost_counts_once(proxy: Proxy) -> None:
-    """The server stored it, every answer was cut: an error, then the truth, in the same memory."""
+    """Every answer is cut: an error; whether the server stored it or not, adding it again leaves it there once."""
     with SyncMemoryManager(settings(proxy.url, "cut")) as memory:
         memory.add_memory("first", id="first")
         proxy.misbehave("cut")
         with pytest.raises(StoreUnavailableError):
             memory.add_memory("second", id="second")
         proxy.misbehave("pass")
-        assert [e.id for e in memory.list_memories()] == ["first", "second"]
         memory.add_memory("second", id="second")
-        assert memory.stats().total == 2
+        assert [e.id for e in memory.list_memories()] == ["first", "second"]
         check_consistent(memory)
 
 

@@ -1,12 +1,10 @@
-"""Entries in Chroma: one collection per namespace and tier. Only the modules chroma* import chromadb."""
+"""Entries in Chroma: one collection per namespace and tier. Only the `chroma` modules import chromadb."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -18,17 +16,16 @@ from chromadb.api.models.Collection import Collection
 from chromadb.errors import NotFoundError
 from numpy.typing import NDArray
 
-from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreError, StoreUnavailableError
+from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreError
 from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores import base
 from memory_mgr.stores.base import EmbeddingSpace
-from memory_mgr.stores.chroma_errors import map_store_errors
+from memory_mgr.stores.chroma_connection import ChromaConnection
 from memory_mgr.stores.chroma_records import ChromaRecords
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
 _RECORD = "entry"
 """The one metadata key; every further key costs a row in Chroma's tables."""
@@ -71,27 +68,14 @@ class ChromaStore:
         shared: bool = False,
         on_scrub: Callable[[], None] = lambda: None,
     ) -> None:
-        self._connect = connect
-        self._connecting = threading.Lock()
-        self._connected: ClientAPI | None = None
+        self._connection = ChromaConnection(connect, retry or RetryConfig(attempts=1))
         self._space = space
-        self._retry = retry or RetryConfig(attempts=1)
         self._before_writing = before_writing
         self._on_close = on_close
         self._shared = shared
         self._on_scrub = on_scrub
         self._lock = threading.Lock()
         self._handles: OrderedDict[str, Collection] = OrderedDict()
-        self._batch = 1
-
-    @property
-    def _client(self) -> ClientAPI:
-        with self._connecting:
-            if self._connected is None:
-                client = self._connect()
-                self._batch = max(1, client.get_max_batch_size())
-                self._connected = client
-            return self._connected
 
     def connect(self) -> None:
         """Connect now rather than at the first use, without a second attempt.
@@ -99,22 +83,7 @@ class ChromaStore:
         Raises:
             StoreUnavailableError: The store cannot be reached.
         """
-        with map_store_errors("connecting"):
-            _ = self._client
-
-    def _patiently(self, what: str, call: Callable[[], T]) -> T:
-        """The answer to a call, made again while the store is unavailable."""
-        waits = self._retry.waits()
-        while True:
-            try:
-                with map_store_errors(what):
-                    return call()
-            except StoreUnavailableError as error:
-                wait = next(waits, None)
-                if wait is None:
-                    raise
-                log.warning("%s; next attempt in %.1f s", error, wait)
-                time.sleep(wait)
+        self._connection.open()
 
     # --- collections ---------------------------------------------------------------------------------------
 
@@ -137,12 +106,12 @@ class ChromaStore:
         return found
 
     def _existing(self, name: str) -> Collection:
-        return self._client.get_collection(name, embedding_function=None)
+        return self._connection.client.get_collection(name, embedding_function=None)
 
     def _create(self, name: str, namespace: Namespace, tier: MemoryType) -> Collection:
         if self._space is None:
             raise StoreError("this store was opened without an embedder, for reading only")
-        return self._client.get_or_create_collection(
+        return self._connection.client.get_or_create_collection(
             name,
             embedding_function=None,
             configuration={"hnsw": {"space": "cosine"}},
@@ -194,7 +163,7 @@ class ChromaStore:
                     self._forget_handle(namespace, tier)
             return empty
 
-        return self._patiently(what, ask)
+        return self._connection.ask(what, ask)
 
     def _forget_handle(self, namespace: Namespace, tier: MemoryType) -> None:
         with self._lock:
@@ -213,15 +182,15 @@ class ChromaStore:
                 self._forget_handle(namespace, tier)
                 self._upsert(namespace, tier, entries, vectors)
 
-        self._patiently("writing", write)
+        self._connection.ask("writing", write)
 
     def _upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         collection = cast("Collection", self._collection(namespace, tier, create=True))
-        for start in range(0, len(entries), self._batch):
-            part = entries[start : start + self._batch]
+        for start in range(0, len(entries), self._connection.batch):
+            part = entries[start : start + self._connection.batch]
             collection.upsert(
                 ids=[e.id for e in part],
-                embeddings=vectors[start : start + self._batch],
+                embeddings=vectors[start : start + self._connection.batch],
                 documents=[e.content for e in part],
                 metadatas=[{_RECORD: encode_entry(e)} for e in part],
             )
@@ -231,8 +200,8 @@ class ChromaStore:
         self._before_writing()
 
         def rewrite(collection: Collection) -> None:
-            for start in range(0, len(entries), self._batch):
-                part = entries[start : start + self._batch]
+            for start in range(0, len(entries), self._connection.batch):
+                part = entries[start : start + self._connection.batch]
                 collection.update(ids=[e.id for e in part], metadatas=[{_RECORD: encode_entry(e)} for e in part])
 
         self._ask(namespace, tier, "updating", rewrite, None)
@@ -272,8 +241,8 @@ class ChromaStore:
         """Remove these ids."""
 
         def remove(collection: Collection) -> None:
-            for start in range(0, len(ids), self._batch):
-                collection.delete(ids=list(ids[start : start + self._batch]))
+            for start in range(0, len(ids), self._connection.batch):
+                collection.delete(ids=list(ids[start : start + self._connection.batch]))
 
         if ids:
             self._ask(namespace, tier, "deleting", remove, None)
@@ -314,11 +283,11 @@ class ChromaStore:
                 self._drop(collection_name(namespace, tier))
             self._drop(journal_name(namespace))
 
-        self._patiently("dropping a namespace", drop)
+        self._connection.ask("dropping a namespace", drop)
 
     def _drop(self, name: str) -> None:
         with suppress(NotFoundError):
-            self._client.delete_collection(name)
+            self._connection.client.delete_collection(name)
 
     def scrub(self) -> None:
         """Remove the bytes of what was dropped."""
@@ -326,7 +295,7 @@ class ChromaStore:
 
     def namespaces(self) -> list[Namespace]:
         """Every namespace that has a collection."""
-        found = self._patiently("listing namespaces", lambda: list(self._client.list_collections()))
+        found = self._connection.ask("listing namespaces", lambda: list(self._connection.client.list_collections()))
         told = [c.metadata or {} for c in found]
         return sorted({tuple(json.loads(t["namespace"])) for t in told if "memory_mgr_schema" in t})
 
@@ -334,7 +303,7 @@ class ChromaStore:
         """The records of a namespace that its clients tell each other changes by; None if there is only one client."""
         if not self._shared:
             return None
-        return self._patiently("connecting", lambda: ChromaRecords(self._client, journal_name(namespace)))
+        return ChromaRecords(self._connection, journal_name(namespace))
 
     def close(self) -> None:
         """Let go of the client."""

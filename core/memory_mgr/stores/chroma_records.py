@@ -1,4 +1,4 @@
-"""The journal of a namespace in Chroma; see `stores.journal`."""
+"""The records by which clients of one server tell each other of changes, in Chroma."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import Any, cast
 
 import numpy as np
-from chromadb.api import ClientAPI
 from chromadb.api.models.Collection import Collection
 from chromadb.errors import NotFoundError
 
-from memory_mgr.stores.chroma_errors import map_store_errors
+from memory_mgr.stores.chroma_connection import ChromaConnection
 
 _RECORDS = 500
 """Records of a journal read or removed together."""
@@ -21,22 +20,27 @@ class ChromaRecords:
     """See `stores.journal.Records`: a collection whose vectors mean nothing.
 
     Args:
-        client: A chromadb client.
+        connection: To Chroma.
         name: Of the collection.
     """
 
-    def __init__(self, client: ClientAPI, name: str) -> None:
-        self._client = client
+    def __init__(self, connection: ChromaConnection, name: str) -> None:
+        self._connection = connection
         self._name = name
         self._collection: Collection | None = None
 
     def identity(self, *, create: bool) -> str | None:
         """Which collection it is."""
-        with map_store_errors("opening the journal"), suppress(NotFoundError):
-            if self._collection is None and create:
-                self._collection = self._client.get_or_create_collection(self._name, embedding_function=None)
-            elif self._collection is None:
-                self._collection = self._client.get_collection(self._name, embedding_function=None)
+
+        def find() -> None:
+            client = self._connection.client
+            with suppress(NotFoundError):
+                if self._collection is None and create:
+                    self._collection = client.get_or_create_collection(self._name, embedding_function=None)
+                elif self._collection is None:
+                    self._collection = client.get_collection(self._name, embedding_function=None)
+
+        self._connection.ask("opening the journal", find)
         return None if self._collection is None else str(self._collection.id)
 
     def write(self, ids: Sequence[str], texts: Sequence[str], numbers: Sequence[dict[str, Any]]) -> None:
@@ -86,10 +90,13 @@ class ChromaRecords:
 
     def _ask(self, question: Callable[[Collection], Any]) -> bool:
         """Ask the collection; False if it is gone."""
-        with map_store_errors("reading the journal"):
+
+        def ask() -> None:
             try:
                 if self._collection is not None:
                     question(self._collection)
             except NotFoundError:
                 self._collection = None
-            return self._collection is not None
+
+        self._connection.ask("reading the journal", ask)
+        return self._collection is not None
