@@ -121,17 +121,15 @@ class Recaller:
 
     def _near_in(self, repository: Repository, vector: Vector, selection: Selection, total: int) -> set[int]:
         wanted = self._config.dense_candidates
-        matching = total
-        if selection.filter is not None:
-            matching = repository.read(lambda catalog: catalog.count(selection))
-        plan = plan_dense(total, matching, wanted)
+        matching = None if selection.filter is None else repository.read(lambda c: c.matching(selection))
+        plan = plan_dense(total, total if matching is None else len(matching), wanted)
         if not plan.exact:
             ids = [i for i, _ in repository.store.query(repository.namespace, selection.tiers[0], vector, plan.top_k)]
             rows = repository.read(lambda catalog: catalog.rowids(selection, ids))
             if len(rows) >= wanted or len(ids) < plan.top_k or selection.filter is None:
                 return {rows[i] for i in [i for i in ids if i in rows][:wanted]}
-        exact = repository.read(lambda catalog: catalog.exact(vector, selection, wanted))
-        return {rowid for rowid, _ in exact}
+        among = repository.read(lambda c: c.matching(selection)) if matching is None else matching
+        return set(repository.read(lambda catalog: catalog.exact(vector, among, wanted)))
 
     # --- after ranking -------------------------------------------------------------------------------------
 

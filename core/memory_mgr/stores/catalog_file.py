@@ -13,7 +13,7 @@ from typing import Any
 from memory_mgr.policy.lexical import FTS_COLUMNS, FTS_TOKENIZER
 from memory_mgr.types import Namespace
 
-CATALOG_VERSION = 2
+CATALOG_VERSION = 3
 """Raised when the tables change; a catalog with another one is thrown away and rebuilt."""
 
 _SCHEMA = f"""
@@ -24,7 +24,7 @@ CREATE TABLE entries (
     pinned INTEGER NOT NULL, kind TEXT NOT NULL, whole TEXT, content TEXT NOT NULL, record TEXT NOT NULL,
     vector BLOB, scale REAL, accesses INTEGER NOT NULL DEFAULT 0, accessed REAL
 );
-CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq) WHERE whole IS NULL;
+CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq, whole);
 CREATE INDEX entries_by_time ON entries (tier, ts, seq);
 CREATE INDEX entries_hidden ON entries (tier) WHERE superseded_by IS NOT NULL OR expires IS NOT NULL;
 CREATE INDEX messages_by_sequence ON entries (tier, source, seq) WHERE kind <> 'memory' AND whole IS NULL;

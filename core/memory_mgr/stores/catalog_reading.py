@@ -96,11 +96,6 @@ class CatalogReader(CatalogFile):
         self._frequent |= {term: count for term, count in found.items() if count >= _FREQUENT}
         return known | found
 
-    def count(self, selection: Selection) -> int:
-        """How many entries the selection holds."""
-        condition, parameters = selection.where()
-        return int(self.all_rows(f"SELECT count(*) FROM entries WHERE {condition}", parameters)[0][0])
-
     def tier_counts(self) -> dict[MemoryType, int]:
         """All entries by tier, hidden ones too."""
         return self._counted("SELECT tier, n FROM counts WHERE NOT passages")
@@ -152,14 +147,15 @@ class CatalogReader(CatalogFile):
         )
         return [(str(term), int(count)) for term, count in rows]
 
-    def exact(self, query: NDArray[np.float32], selection: Selection, top_k: int) -> list[tuple[int, float]]:
-        """The `top_k` nearest of the selection as (rowid, cosine), every vector compared."""
+    def matching(self, selection: Selection) -> list[int]:
+        """The rows of a selection."""
         condition, parameters = selection.where()
-        rows = self.all_rows(f"SELECT rowid FROM entries WHERE {condition}", parameters)
-        rowids = [int(row[0]) for row in rows]
-        scores = self._cosines(query, rowids)
-        best = np.argsort(-scores, kind="stable")[:top_k]
-        return [(rowids[i], float(scores[i])) for i in best]
+        return [int(row[0]) for row in self.all_rows(f"SELECT rowid FROM entries WHERE {condition}", parameters)]
+
+    def exact(self, query: NDArray[np.float32], rowids: Sequence[int], top_k: int) -> list[int]:
+        """The `top_k` of some rows that are nearest, best first, every vector compared."""
+        best = np.argsort(-self._cosines(query, rowids), kind="stable")[:top_k]
+        return [rowids[i] for i in best.tolist()]
 
     def nearest(self, query: NDArray[np.float32], selection: Selection) -> dict[str, str]:
         """Every entry of the selection that has a vector, best first, with the nearest of it and its passages."""
