@@ -13,7 +13,7 @@ from memory_mgr.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from memory_mgr.engine.manager import SyncMemoryManager
-    from memory_mgr.types import Origin
+    from memory_mgr.trust import Origin
 
 TextArgument = Annotated[str, typer.Argument(help="The text; '-' reads it from standard input.")]
 MetadataOption = Annotated[str | None, typer.Option("--metadata", "-m", help="JSON object to keep with it.")]

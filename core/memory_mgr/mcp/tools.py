@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 from memory_mgr.actors import acting_as
 from memory_mgr.engine.manager import SyncMemoryManager
 from memory_mgr.errors import MemoryMgrError
-from memory_mgr.types import MemoryEntry, MemoryType, Origin
+from memory_mgr.trust import Origin
+from memory_mgr.types import MemoryEntry, MemoryType
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -144,7 +144,8 @@ class ChromaStore:
             raise EmbeddingMismatchError(
                 f"namespace {'/'.join(namespace)!r} was written with embedder {written.embedder!r} "
                 f"({written.dimensions} dimensions), but {self._space.embedder!r} ({self._space.dimensions}) is "
-                "configured; configure the former, or copy the store with `memory_mgr.reembed(source, target)`"
+                "configured; configure the former, or copy the store with `memory-mgr reembed` "
+                "(`memory_mgr.reembed(source, target)`)"
             )
 
     def _ask(
