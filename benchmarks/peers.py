@@ -122,8 +122,10 @@ def reopened(name: str, folder: Path) -> None:
 
 def writes(peer: Peer, entries: Sequence[Entry]) -> dict[str, float]:
     single, together, batch = entries[:SINGLE], entries[SINGLE : SINGLE + TOGETHER], entries[SINGLE + TOGETHER :]
+    cpu = time.process_time()
     each = [seconds(lambda e=entry: peer.add(e)) for entry in single]
-    row = {"add_p50_ms": float(np.median(each)) * 1000, "add_p95_ms": float(np.quantile(each, 0.95)) * 1000}
+    row = {"add_cpu_ms": (time.process_time() - cpu) / len(single) * 1000}
+    row |= {"add_p50_ms": float(np.median(each)) * 1000, "add_p95_ms": float(np.quantile(each, 0.95)) * 1000}
     row["together_per_s"] = TOGETHER / seconds(lambda: add_together(peer, together))
     row["batch_per_s"] = len(batch) / seconds(lambda: peer.load(batch))
     return row
@@ -144,7 +146,9 @@ def searches(peer: Peer, asked: Sequence[str]) -> dict[str, float]:
             call(asked[0])
         except NotImplementedError:
             continue
+        cpu = time.process_time()
         taken = [seconds(lambda q=q, call=call: call(q)) * 1000 for q in asked]
+        row[f"{name}_cpu_ms"] = (time.process_time() - cpu) / len(asked) * 1000
         row |= {f"{name}_p50_ms": float(np.median(taken)), f"{name}_p95_ms": float(np.quantile(taken, 0.95))}
     return row
 
