@@ -259,7 +259,7 @@ def test_another_embedder_is_noticed(config: MemoryConfig) -> None:
     with SyncMemoryManager(config) as memory:
         memory.add_memory("the cat sleeps")
     other = config.replaced(embedder=FakeEmbedder(dimensions=32, name="other"))
-    with SyncMemoryManager(other) as memory, pytest.raises(EmbeddingMismatchError, match=r"fake-words.*other.*memory-mgr reembed"):
+    with SyncMemoryManager(other) as memory, pytest.raises(EmbeddingMismatchError, match=r"fake-words.*other.*reembed"):
         memory.search_memory("cat")
     with SyncMemoryManager(config) as memory:
         assert len(memory.search_memory("cat")) == 1
