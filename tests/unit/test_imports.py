@@ -66,8 +66,8 @@ def test_only_the_chroma_modules_name_chromadb_at_their_top() -> None:
             for node in ast.parse(file.read_text("utf-8")).body
         )
     ]
-    modules = ["stores/chroma.py", "stores/chroma_errors.py", "stores/chroma_records.py"]
-    assert sorted(importers) == modules
+    assert "stores/chroma.py" in importers
+    assert not [module for module in importers if not module.startswith("stores/chroma")]
 
 
 def test_every_public_name_is_there() -> None:
