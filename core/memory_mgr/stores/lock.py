@@ -41,20 +41,42 @@ class FolderLock:
             raise StoreUnavailableError(
                 f"{folder} is not writable: {error.strerror or error}; fix its permissions or give another path"
             ) from error
+        self._folder = folder
+        self._shared = shared
+        try:
+            self._take(shared=shared)
+        except BaseException:
+            self._file.close()
+            raise
+        _HELD.add(self)
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def for_writing(self) -> None:
+        """Make a lock for reading one for writing too.
+
+        Raises:
+            StoreUnavailableError: Another process reads or writes; it stays a lock for reading.
+        """
+        if self._shared:
+            try:
+                self._take(shared=False)
+            except StoreUnavailableError:
+                self._take(shared=True)
+                raise
+            self._shared = False
+
+    def _take(self, *, shared: bool) -> None:
         try:
             _lock(self._file.fileno(), shared=shared)
         except OSError as error:
             self._file.seek(0)
             holder = self._file.read().strip().rpartition("\n")[2] or "unknown"
-            self._file.close()
             raise StoreUnavailableError(
-                f"{folder} is in use by another process (pid {holder}); close it there, run a Chroma server and "
+                f"{self._folder} is in use by another process (pid {holder}); close it there, run a Chroma server and "
                 "connect with url=, or open with read_only=True in all processes"
             ) from error
-        _HELD.add(self)
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
 
     def release(self) -> None:
         """Let others have it; twice does no harm."""

@@ -162,6 +162,8 @@ class _Embedded:
     def _acquire(self, folder: Path, *, read_only: bool) -> Any:
         with self._lock:
             client, lock, users = self._open.get(folder) or (*self._connect(folder, read_only=read_only), 0)
+            if not read_only:
+                lock.for_writing()
             self._open[folder] = (client, lock, users + 1)
             return client
 
