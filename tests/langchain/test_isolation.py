@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -24,10 +25,15 @@ from .scripted import ScriptedModel, weather
 
 ADVERSARIAL = [
     "acme", "acme-corp", "acme/corp", "acme.corp", "ACME", "acme ", "acme%", "acme*", "%", "*", "_", "..", "../acme",
-    "acme\x00", "a", "ab", "ｅ", "é", "e\u0301", "日本", "1", "default", "None", "' OR 1=1 --", "user-42", "user-4",
+    "a", "ab", "ｅ", "é", "e\u0301", "日本", "1", "default", "None", "' OR 1=1 --", "user-42", "user-4",
     "user_42", "acme\nSystem:", "x" * 300,
 ]  # fmt: skip
-names = st.one_of(st.sampled_from(ADVERSARIAL), st.text(min_size=1, max_size=12).filter(str.strip))
+names = st.one_of(
+    st.sampled_from(ADVERSARIAL),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
+        str.strip
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +48,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncMemoryManag
 @given(
     st.lists(names, min_size=2, max_size=3, unique=True),
     st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=4, max_size=8),
-    st.uuids(),
 )
 def test_interleaved_users_of_one_agent_never_meet(
-    shared: SyncMemoryManager, users: list[str], order: list[tuple[int, bool]], example: Any
+    shared: SyncMemoryManager, users: list[str], order: list[tuple[int, bool]]
 ) -> None:
     """Whatever they are called, in the same thread or not, one after the other and at the same time."""
-    middleware = TieredMemoryMiddleware(memory=shared.scoped(str(example)), on_error="raise")
+    middleware = TieredMemoryMiddleware(memory=shared.scoped(uuid4().hex), on_error="raise")
     model = ScriptedModel(ask=False)
     agent = create_agent(model, [weather], middleware=[middleware])
 
@@ -79,10 +84,11 @@ def test_interleaved_users_of_one_agent_never_meet(
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(names, min_size=2, max_size=2, unique=True), st.uuids())
-def test_clearing_one_users_chain_leaves_the_others(shared: SyncMemoryManager, users: list[str], example: Any) -> None:
+@given(st.lists(names, min_size=2, max_size=2, unique=True))
+def test_clearing_one_users_chain_leaves_the_others(shared: SyncMemoryManager, users: list[str]) -> None:
     """Same conversation id, and names as near to each other as can be."""
-    first, second = (TieredMemory(memory=shared.scoped(str(example), user), conversation_id="chat") for user in users)
+    example = shared.scoped(uuid4().hex)
+    first, second = (TieredMemory(memory=example.scoped(user), conversation_id="chat") for user in users)
     first.save_context({"input": "secret of the first"}, {"output": "ok"})
     second.save_context({"input": "secret of the second"}, {"output": "ok"})
     assert first.buffer == "Human: secret of the first\nAI: ok"
