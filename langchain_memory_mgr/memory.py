@@ -58,17 +58,21 @@ class TieredMemory(BaseMemory):
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     conversation_id: str = Field(default_factory=lambda: uuid.uuid4().hex, description="Default: a new conversation.")
-    memory_key: str = Field("history", description="The variable of the prompt that is filled in.")
-    input_key: str | None = Field(None, description="The input to remember, if the chain has several.")
-    output_key: str | None = Field(None, description="The output to remember, if the chain has several.")
-    human_prefix: str = Field("Human", description="Who the user is in the transcript.")
-    ai_prefix: str = Field("AI", description="Who the model is in the transcript.")
-    return_messages: bool = Field(False, description="Fill in messages, not text.")
-    summary_message_cls: type[BaseMessage] = Field(SystemMessage, description="Of the message of recalled text.")
-    max_token_limit: int = Field(2000, ge=1, description="Tokens of what is filled in.")
-    memory_tokens: int | None = Field(None, ge=0, description="Tokens of recalled text; default: 30 %.")
-    tiers: Any = Field(None, description="Tiers to recall from, None = all but working.")
-    filter: dict[str, Any] | None = Field(None, description="What may be recalled, see `memory_mgr.stores.filters`.")
+    memory_key: str = Field(default="history", description="The variable of the prompt that is filled in.")
+    input_key: str | None = Field(default=None, description="The input to remember, if the chain has several.")
+    output_key: str | None = Field(default=None, description="The output to remember, if the chain has several.")
+    human_prefix: str = Field(default="Human", description="Who the user is in the transcript.")
+    ai_prefix: str = Field(default="AI", description="Who the model is in the transcript.")
+    return_messages: bool = Field(default=False, description="Fill in messages, not text.")
+    summary_message_cls: type[BaseMessage] = Field(
+        default=SystemMessage, description="Of the message of recalled text."
+    )
+    max_token_limit: int = Field(default=2000, ge=1, description="Tokens of what is filled in.")
+    memory_tokens: int | None = Field(default=None, ge=0, description="Tokens of recalled text; default: 30 %.")
+    tiers: Any = Field(default=None, description="Tiers to recall from, None = all but working.")
+    filter: dict[str, Any] | None = Field(
+        default=None, description="What may be recalled, see `memory_mgr.stores.filters`."
+    )
     metadata: dict[str, JSON] = Field(default_factory=dict, description="Kept with every message saved.")
 
     _connection: Connection = PrivateAttr()

@@ -30,10 +30,14 @@ class TieredMemoryRetriever(BaseRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
-    k: int = Field(5, ge=0, description="Documents at most.")
-    tiers: Any = Field(KNOWLEDGE, description="One tier, several, or None for all; windows are in prompts anyway.")
-    filter: dict[str, Any] | None = Field(None, description="What may be found; see `memory_mgr.stores.filters`.")
-    score_threshold: float | None = Field(None, ge=0, le=1, description="Leave out what scores less.")
+    k: int = Field(default=5, ge=0, description="Documents at most.")
+    tiers: Any = Field(
+        default=KNOWLEDGE, description="One tier, several, or None for all; windows are in prompts anyway."
+    )
+    filter: dict[str, Any] | None = Field(
+        default=None, description="What may be found; see `memory_mgr.stores.filters`."
+    )
+    score_threshold: float | None = Field(default=None, ge=0, le=1, description="Leave out what scores less.")
 
     _connection: Connection = PrivateAttr()
 

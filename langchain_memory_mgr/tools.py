@@ -41,9 +41,9 @@ class SearchMemory(BaseModel):
     """
 
     query: str = Field(description="What to look for, in words.")
-    limit: int = Field(10, ge=1, le=100, description="How many memories at most.")
-    offset: int = Field(0, ge=0, description="How many of the best to skip.")
-    filter: dict[str, Any] | None = Field(None, description="Metadata that must match, e.g. {'topic': 'food'}.")
+    limit: int = Field(default=10, ge=1, le=100, description="How many memories at most.")
+    offset: int = Field(default=0, ge=0, description="How many of the best to skip.")
+    filter: dict[str, Any] | None = Field(default=None, description="Metadata that must match, e.g. {'topic': 'food'}.")
 
 
 class SaveMemory(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +19,13 @@ from memory_mgr.policy.supersession import SupersessionConfig
 from memory_mgr.policy.suspicion import SuspicionConfig
 from memory_mgr.types import MAX_TTL_SECONDS, Namespace
 
+if TYPE_CHECKING:
+    # What may be given is more than what is read: a text becomes a path, one label becomes a namespace.
+    GivenPath: TypeAlias = Path | Any
+    GivenNamespace: TypeAlias = Namespace | Any
+else:
+    GivenPath, GivenNamespace = Path, Namespace
+
 IN_MEMORY = ":memory:"
 DEFAULT_PATH = Path("memory")
 
@@ -30,9 +37,11 @@ class ShortTermConfig(EvictionConfig):
 class WorkingConfig(Settings):
     """Slots and notes of the current task."""
 
-    max_tokens: int = Field(1000, ge=1, description="Tokens of all slots and notes of one task; oldest notes go first.")
+    max_tokens: int = Field(
+        default=1000, ge=1, description="Tokens of all slots and notes of one task; oldest notes go first."
+    )
     ttl_seconds: float | None = Field(
-        None, gt=0, le=MAX_TTL_SECONDS, description="Time until a slot expires; None = when the task ends."
+        default=None, gt=0, le=MAX_TTL_SECONDS, description="Time until a slot expires; None = when the task ends."
     )
 
 
@@ -40,30 +49,32 @@ class LongTermConfig(Settings):
     """Knowledge that outlives a conversation."""
 
     ttl_seconds: float | None = Field(
-        None, gt=0, le=MAX_TTL_SECONDS, description="Time until an entry expires; None = never."
+        default=None, gt=0, le=MAX_TTL_SECONDS, description="Time until an entry expires; None = never."
     )
-    quota: int | None = Field(None, ge=1, description="Entries beyond which prune() lets the least worth go.")
+    quota: int | None = Field(default=None, ge=1, description="Entries beyond which prune() lets the least worth go.")
 
 
 class EpisodicConfig(Settings):
     """Summaries of past spans."""
 
     ttl_seconds: float | None = Field(
-        None, gt=0, le=MAX_TTL_SECONDS, description="Time until a summary expires; None = never."
+        default=None, gt=0, le=MAX_TTL_SECONDS, description="Time until a summary expires; None = never."
     )
-    quota: int | None = Field(None, ge=1, description="Summaries beyond which prune() lets the least worth go.")
-    summary_tokens: int = Field(300, ge=16, description="Tokens of one summary.")
+    quota: int | None = Field(default=None, ge=1, description="Summaries beyond which prune() lets the least worth go.")
+    summary_tokens: int = Field(default=300, ge=16, description="Tokens of one summary.")
 
 
 class ModelConfig(Settings):
     """How the language model is asked, if there is one."""
 
-    timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer; then it is done without.")
-    attempts: int = Field(2, ge=1, le=10, description="Times it is asked when an answer is no use.")
-    chunk_tokens: int = Field(3000, ge=100, description="Tokens of conversation in one question.")
-    batch: int = Field(20, ge=1, le=100, description="Entries in one question of `consolidate`.")
+    timeout_seconds: float = Field(
+        default=30, gt=0, description="Longest wait for one answer; then it is done without."
+    )
+    attempts: int = Field(default=2, ge=1, le=10, description="Times it is asked when an answer is no use.")
+    chunk_tokens: int = Field(default=3000, ge=100, description="Tokens of conversation in one question.")
+    batch: int = Field(default=20, ge=1, le=100, description="Entries in one question of `consolidate`.")
     consolidates: bool = Field(
-        True,
+        default=True,
         description="Let `consolidate` ask it what is important and what is out of date, about two questions "
         "for every `batch` new entries.",
     )
@@ -72,9 +83,11 @@ class ModelConfig(Settings):
 class AutoConsolidateConfig(Settings):
     """When `consolidate` runs by itself, in the background; with both None it does not."""
 
-    after_adds: int | None = Field(None, ge=1, description="Memories and messages added to a namespace since the last.")
-    after_seconds: float | None = Field(None, gt=0, description="Time since the first of them.")
-    max_seconds: float = Field(10, gt=0, description="Longest run at a time; what is left is gone on with.")
+    after_adds: int | None = Field(
+        default=None, ge=1, description="Memories and messages added to a namespace since the last."
+    )
+    after_seconds: float | None = Field(default=None, gt=0, description="Time since the first of them.")
+    max_seconds: float = Field(default=10, gt=0, description="Longest run at a time; what is left is gone on with.")
 
 
 class MemoryConfig(Settings):
@@ -84,32 +97,36 @@ class MemoryConfig(Settings):
     server) or `client` (a ready chromadb client).
     """
 
-    path: Path | None = Field(None, description="Folder of an embedded store, made if it is not there.")
-    url: str | None = Field(None, description="Chroma server, http://host:port or https://host.")
-    client: Any = Field(None, exclude=True, repr=False, description="A chromadb client.")
-    namespace: Namespace = Field(("default",), description="Labels that name whose memory it is, outermost first.")
+    path: GivenPath | None = Field(default=None, description="Folder of an embedded store, made if it is not there.")
+    url: str | None = Field(default=None, description="Chroma server, http://host:port or https://host.")
+    client: Any = Field(default=None, exclude=True, repr=False, description="A chromadb client.")
+    namespace: GivenNamespace = Field(
+        default=("default",), description="Labels that name whose memory it is, outermost first."
+    )
     headers: dict[str, str] = Field(default_factory=dict, repr=False, description="Sent to the server (a token).")
-    tenant: str = Field("default_tenant", description="Chroma tenant on the server.")
-    database: str = Field("default_database", description="Chroma database on the server.")
-    timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer of the server.")
+    tenant: str = Field(default="default_tenant", description="Chroma tenant on the server.")
+    database: str = Field(default="default_database", description="Chroma database on the server.")
+    timeout_seconds: float = Field(default=30, gt=0, description="Longest wait for one answer of the server.")
     retry: RetryConfig = Field(default_factory=RetryConfig, description="When the server does not answer.")
     on_unavailable: Literal["raise", "queue"] = Field(
-        "raise",
+        default="raise",
         description="What becomes of messages while the store is unavailable: an error, or a place in a queue on disk "
         "from which they are stored, in order, when it is back.",
     )
-    queue_path: Path | None = Field(
-        None, description="File of that queue; default: queue.sqlite3 beside the store or in `catalog_path`."
+    queue_path: GivenPath | None = Field(
+        default=None, description="File of that queue; default: queue.sqlite3 beside the store or in `catalog_path`."
     )
-    queue_limit: int = Field(10_000, ge=1, description="Messages in the queue at most; beyond, adding is an error.")
-    catalog_path: Path | None = Field(
-        None,
+    queue_limit: int = Field(
+        default=10_000, ge=1, description="Messages in the queue at most; beyond, adding is an error."
+    )
+    catalog_path: GivenPath | None = Field(
+        default=None,
         description="Folder of the SQLite index; default: beside an embedded store, in memory for a server.",
     )
-    read_only: bool = Field(False, description="Refuse writes; several processes may then read one folder.")
-    open_namespaces: int = Field(64, ge=1, description="Namespaces kept open when idle.")
-    write_batch: int = Field(1000, ge=1, le=5000, description="Entries written to Chroma together at most.")
-    embedding_cache: int = Field(10_000, ge=0, description="Texts whose vectors are remembered while running.")
+    read_only: bool = Field(default=False, description="Refuse writes; several processes may then read one folder.")
+    open_namespaces: int = Field(default=64, ge=1, description="Namespaces kept open when idle.")
+    write_batch: int = Field(default=1000, ge=1, le=5000, description="Entries written to Chroma together at most.")
+    embedding_cache: int = Field(default=10_000, ge=0, description="Texts whose vectors are remembered while running.")
 
     short_term: EvictionConfig = Field(default_factory=ShortTermConfig)
     working: WorkingConfig = Field(default_factory=WorkingConfig)
@@ -123,28 +140,36 @@ class MemoryConfig(Settings):
     auto_consolidate: AutoConsolidateConfig = Field(default_factory=AutoConsolidateConfig)
     model: ModelConfig = Field(default_factory=ModelConfig, description="How `llm` is asked.")
     grace_days: float = Field(
-        30, ge=0, description="Days for which what expired or was pruned is hidden and can be brought back."
+        default=30, ge=0, description="Days for which what expired or was pruned is hidden and can be brought back."
     )
     packing: PackingConfig = Field(default_factory=PackingConfig)
 
-    embedder: Any = Field(None, exclude=True, repr=False, description="See `protocols.Embedder`; None = local MiniLM.")
-    summarizer: Any = Field(None, exclude=True, repr=False, description="See `protocols.Summarizer`.")
-    importance: Any = Field(None, exclude=True, repr=False, description="See `protocols.ImportanceScorer`.")
-    token_counter: Any = Field(None, exclude=True, repr=False, description="See `protocols.TokenCounter`.")
-    reranker: Any = Field(None, exclude=True, repr=False, description="See `protocols.Reranker`.")
-    llm: Any = Field(
-        None, exclude=True, repr=False, description="See `protocols.LLM`; used for summaries and by consolidate."
+    embedder: Any = Field(
+        default=None, exclude=True, repr=False, description="See `protocols.Embedder`; None = local MiniLM."
     )
-    clock: Any = Field(None, exclude=True, repr=False, description="See `protocols.Clock`.")
+    summarizer: Any = Field(default=None, exclude=True, repr=False, description="See `protocols.Summarizer`.")
+    importance: Any = Field(default=None, exclude=True, repr=False, description="See `protocols.ImportanceScorer`.")
+    token_counter: Any = Field(default=None, exclude=True, repr=False, description="See `protocols.TokenCounter`.")
+    reranker: Any = Field(default=None, exclude=True, repr=False, description="See `protocols.Reranker`.")
+    llm: Any = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="See `protocols.LLM`; used for summaries and by consolidate.",
+    )
+    clock: Any = Field(default=None, exclude=True, repr=False, description="See `protocols.Clock`.")
     redactor: Any = Field(
-        None, exclude=True, repr=False, description='See `protocols.Redactor`; "builtin" = `policy.redaction`.'
+        default=None, exclude=True, repr=False, description='See `protocols.Redactor`; "builtin" = `policy.redaction`.'
     )
     suspicion: SuspicionConfig = Field(default_factory=SuspicionConfig)
-    actor: str | None = Field(None, description="Who acts, for the record of changes; `acting_as` goes before it.")
-    audit: Literal["values", "names", "off"] = Field(
-        "values", description="What entries note of a change: the values before, only the fields' names, or nothing."
+    actor: str | None = Field(
+        default=None, description="Who acts, for the record of changes; `acting_as` goes before it."
     )
-    on_event: Any = Field(None, exclude=True, repr=False, description="Told of each call, see `events.Event`.")
+    audit: Literal["values", "names", "off"] = Field(
+        default="values",
+        description="What entries note of a change: the values before, only the fields' names, or nothing.",
+    )
+    on_event: Any = Field(default=None, exclude=True, repr=False, description="Told of each call, see `events.Event`.")
 
     @field_validator("namespace", mode="before")
     @classmethod

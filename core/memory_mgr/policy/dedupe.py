@@ -40,13 +40,17 @@ _BLOCK = 2048
 class DedupeConfig(Settings):
     """When two entries count as the same."""
 
-    near: bool = Field(True, description="Merge near duplicates too, not only exact ones.")
+    near: bool = Field(default=True, description="Merge near duplicates too, not only exact ones.")
     min_similarity: float = Field(
-        0.9, ge=0, le=1, description="Least cosine of near duplicates; MiniLM puts rewordings at .9 and above."
+        default=0.9, ge=0, le=1, description="Least cosine of near duplicates; MiniLM puts rewordings at .9 and above."
     )
-    min_overlap: float = Field(0.6, gt=0, le=1, description="Least Jaccard overlap of the words that carry meaning.")
+    min_overlap: float = Field(
+        default=0.6, gt=0, le=1, description="Least Jaccard overlap of the words that carry meaning."
+    )
     same_day_hours: float = Field(
-        12.0, gt=0, description='Texts with "yesterday", "next week" are the same only if said this close together.'
+        default=12.0,
+        gt=0,
+        description='Texts with "yesterday", "next week" are the same only if said this close together.',
     )
 
 

@@ -37,17 +37,17 @@ class Limits(Protocol):
 class EvictionConfig(Settings):
     """Limits of the window; one that is None does not apply."""
 
-    max_messages: int | None = Field(40, ge=1, description="Messages kept; more are evicted by whole turns.")
-    max_tokens: int | None = Field(4000, ge=1, description="Tokens kept.")
-    max_age_seconds: float | None = Field(None, gt=0, description="Turns whose last message is older leave.")
+    max_messages: int | None = Field(default=40, ge=1, description="Messages kept; more are evicted by whole turns.")
+    max_tokens: int | None = Field(default=4000, ge=1, description="Tokens kept.")
+    max_age_seconds: float | None = Field(default=None, gt=0, description="Turns whose last message is older leave.")
     evict_to: float = Field(
-        0.5,
+        default=0.5,
         gt=0,
         le=1,
         description="Share of an exceeded limit that is left, so that eviction is rare.",
     )
     importance_weight: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=1,
         description="0: oldest turns leave first; 1: least important first; between: a blend of the two. "

@@ -30,13 +30,13 @@ class ImportanceConfig(Settings):
     """How texts are scored when no scorer is plugged in."""
 
     assistant_discount: float = Field(
-        0.8,
+        default=0.8,
         ge=0,
         le=10,
         description="Log-odds taken off what an assistant without a name said: it can say that again. Judged.",
     )
-    tool_discount: float = Field(1.2, ge=0, le=10, description="Log-odds taken off tool output. Judged.")
-    empty_score: float = Field(0.05, ge=0, le=1, description="Score of a text without a word in it.")
+    tool_discount: float = Field(default=1.2, ge=0, le=10, description="Log-odds taken off tool output. Judged.")
+    empty_score: float = Field(default=0.05, ge=0, le=1, description="Score of a text without a word in it.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,25 +19,28 @@ Count: TypeAlias = Callable[[str], int]
 class PackingConfig(Settings):
     """How a context's budget is spent; recalled entries get what the other sections leave."""
 
-    working_share: float = Field(0.15, ge=0, le=1, description="Slots and notes of the task.")
-    summary_share: float = Field(0.15, ge=0, le=1, description="Summaries of what has left the window.")
-    recent_share: float = Field(0.2, ge=0, le=1, description="The latest turns.")
-    recalled_candidates: int = Field(80, ge=1, le=1000, description="Recalled entries that are tried at most.")
+    working_share: float = Field(default=0.15, ge=0, le=1, description="Slots and notes of the task.")
+    summary_share: float = Field(default=0.15, ge=0, le=1, description="Summaries of what has left the window.")
+    recent_share: float = Field(default=0.2, ge=0, le=1, description="The latest turns.")
+    recalled_candidates: int = Field(default=80, ge=1, le=1000, description="Recalled entries that are tried at most.")
     rank_power: float = Field(
-        1.5, ge=0, le=10, description="Worth falls with the place in the ranking to this power; 0 = not at all."
+        default=1.5, ge=0, le=10, description="Worth falls with the place in the ranking to this power; 0 = not at all."
     )
     importance_power: float = Field(
-        0.3, ge=0, le=2, description="Worth rises with the odds of the importance to this power; 0 = not at all."
+        default=0.3,
+        ge=0,
+        le=2,
+        description="Worth rises with the odds of the importance to this power; 0 = not at all.",
     )
     cost_power: float = Field(
-        0.6,
+        default=0.6,
         ge=0,
         le=2,
         description="0 = best ranked first, whatever its length; 1 = worth per token. Between them because "
         "longer entries answer more often.",
     )
     neighbour_bonus: float = Field(
-        0.3, ge=0, le=10, description="Added share of worth of what was said right beside something chosen."
+        default=0.3, ge=0, le=10, description="Added share of worth of what was said right beside something chosen."
     )
 
 

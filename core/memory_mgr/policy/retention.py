@@ -26,24 +26,29 @@ _DAY = 86400.0
 class RetentionConfig(Settings):
     """What makes an entry worth keeping. The weights are relative to their sum."""
 
-    importance_weight: float = Field(0.65, ge=0, le=1, description="Weight of importance.")
-    recency_weight: float = Field(0.15, ge=0, le=1, description="Weight of recency.")
-    access_weight: float = Field(0.15, ge=0, le=1, description="Weight of having been recalled.")
-    source_weight: float = Field(0.05, ge=0, le=1, description="Weight of being what other entries were made of.")
-    half_life_days: float = Field(90.0, gt=0, description="Days after which recency has halved.")
-    access_half_life_days: float = Field(
-        180.0, gt=0, description="Days after the last recall at which its worth has halved."
+    importance_weight: float = Field(default=0.65, ge=0, le=1, description="Weight of importance.")
+    recency_weight: float = Field(default=0.15, ge=0, le=1, description="Weight of recency.")
+    access_weight: float = Field(default=0.15, ge=0, le=1, description="Weight of having been recalled.")
+    source_weight: float = Field(
+        default=0.05, ge=0, le=1, description="Weight of being what other entries were made of."
     )
-    access_saturation: int = Field(10, ge=1, description="Recalls that count in full; more count no more.")
+    half_life_days: float = Field(default=90.0, gt=0, description="Days after which recency has halved.")
+    access_half_life_days: float = Field(
+        default=180.0, gt=0, description="Days after the last recall at which its worth has halved."
+    )
+    access_saturation: int = Field(default=10, ge=1, description="Recalls that count in full; more count no more.")
     superseded_factor: float = Field(
-        0.5, ge=0, le=1, description="What superseded entries' retention is multiplied by; 1 = no difference."
+        default=0.5, ge=0, le=1, description="What superseded entries' retention is multiplied by; 1 = no difference."
     )
     message_factor: float = Field(
-        0.7, ge=0, le=1, description="The same for archived messages: what was noted by itself was worth noting."
+        default=0.7,
+        ge=0,
+        le=1,
+        description="The same for archived messages: what was noted by itself was worth noting.",
     )
-    max_age_days: float | None = Field(None, gt=0, description="Older entries are pruned whatever they score.")
+    max_age_days: float | None = Field(default=None, gt=0, description="Older entries are pruned whatever they score.")
     protected_importance: float = Field(
-        1.0, ge=0, le=1, description="Entries this important are never pruned by age (by quota, last)."
+        default=1.0, ge=0, le=1, description="Entries this important are never pruned by age (by quota, last)."
     )
 
     @model_validator(mode="after")

@@ -16,9 +16,11 @@ class RetryConfig(Settings):
     A call takes at most `attempts` times the timeout of one answer, plus the waits.
     """
 
-    attempts: int = Field(4, ge=1, le=20, description="Times a call is made; 1 = never again.")
-    wait_seconds: float = Field(0.2, ge=0, description="Before the second attempt; doubled before each further one.")
-    longest_wait_seconds: float = Field(5, ge=0, description="Between two attempts.")
+    attempts: int = Field(default=4, ge=1, le=20, description="Times a call is made; 1 = never again.")
+    wait_seconds: float = Field(
+        default=0.2, ge=0, description="Before the second attempt; doubled before each further one."
+    )
+    longest_wait_seconds: float = Field(default=5, ge=0, description="Between two attempts.")
 
     def waits(self, chance: Callable[[], float] = random.random) -> Iterator[float]:
         """Seconds to wait before each further attempt.

@@ -34,13 +34,15 @@ _SLACK = 3
 class SummaryConfig(Settings):
     """How the pieces of a summary are picked."""
 
-    cost_power: float = Field(0.7, ge=0, le=2, description="0 = length does not matter, 1 = gain per token.")
-    importance_power: float = Field(1.0, ge=0, le=4, description="0 = importance does not matter.")
-    marked_weight: float = Field(1.5, ge=1, le=10, description="Weight of names, numbers and times; others 1.")
-    praise_weight: float = Field(0.5, ge=0, le=1, description="Weight of words of praise and feeling; others 1.")
-    question_weight: float = Field(0.3, ge=0, le=1, description="Weight of questions; statements 1.")
+    cost_power: float = Field(default=0.7, ge=0, le=2, description="0 = length does not matter, 1 = gain per token.")
+    importance_power: float = Field(default=1.0, ge=0, le=4, description="0 = importance does not matter.")
+    marked_weight: float = Field(default=1.5, ge=1, le=10, description="Weight of names, numbers and times; others 1.")
+    praise_weight: float = Field(
+        default=0.5, ge=0, le=1, description="Weight of words of praise and feeling; others 1."
+    )
+    question_weight: float = Field(default=0.3, ge=0, le=1, description="Weight of questions; statements 1.")
     duplicate_cosine: float = Field(
-        0.95, ge=0, le=1, description="Messages whose vectors are at least this close say the same."
+        default=0.95, ge=0, le=1, description="Messages whose vectors are at least this close say the same."
     )
 
 

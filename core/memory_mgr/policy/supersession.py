@@ -33,13 +33,13 @@ class SupersessionConfig(Settings):
     """When a newer statement replaces an older one."""
 
     min_confidence: float = Field(
-        0.6, ge=0, le=1, description="Least confidence planned: the product of how sure both statements are."
+        default=0.6, ge=0, le=1, description="Least confidence planned: the product of how sure both statements are."
     )
     max_lost_terms: int = Field(
-        0, ge=0, le=100, description="Informative words of the older entry that may be lost if it is hidden."
+        default=0, ge=0, le=100, description="Informative words of the older entry that may be lost if it is hidden."
     )
     correction_hours: float = Field(
-        24.0, gt=0, description='How far back "it is X, not Y" reaches for the statement with Y.'
+        default=24.0, gt=0, description='How far back "it is X, not Y" reaches for the statement with Y.'
     )
 
 

@@ -38,7 +38,7 @@ class SuspicionConfig(Settings):
     """What becomes of text that seems to give a model orders."""
 
     policy: SuspicionPolicy = Field(
-        "flag",
+        default="flag",
         description='"flag" notes it with the entry; "quarantine" also keeps it out of search and context; "drop" '
         'refuses it, but for messages, which are kept as under "quarantine"; "off" does not look.',
     )
