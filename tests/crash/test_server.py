@@ -213,3 +213,5 @@ def test_a_queue_needs_a_place() -> None:
     """A server without a folder for the queue is a setting that cannot work."""
     with pytest.raises(ConfigurationError, match="queue_path"):
         SyncMemoryManager(settings("http://127.0.0.1:9", "nowhere", on_unavailable="queue"))
+    with pytest.raises(StoreUnavailableError, match="server"):  # Nothing was left open: the next one asks anew.
+        SyncMemoryManager(settings("http://127.0.0.1:9", "nowhere"))

@@ -60,7 +60,7 @@ def test_a_hit_shows_the_parts_of_its_score(memory: SyncMemoryManager) -> None:
     hits = memory.search_memory("when does the ferry leave", explain=True)
     text = Tags(hits._repr_html_()).text  # type: ignore[attr-defined]
     assert f"{hits[0].score:.3f}" in text
-    assert all(name in text for name, share in (hits[0].explain or {}).items() if share > 0)
+    assert all(name in text for name, share in hits[0].score_parts.items() if share > 0)
 
 
 def test_an_empty_list_says_so(memory: SyncMemoryManager) -> None:

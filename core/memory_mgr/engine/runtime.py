@@ -56,20 +56,29 @@ class Runtime:
         self.judge = ModelJudge(self.model) if self.model is not None and config.model.consolidates else None
         self.summarizer = self._summarizer()
         self.space = EmbeddingSpace(self.embedder.name, self.embedder.dimensions)
-        self._shared = SharedStore.acquire(config, self.space)
+        self.intake = Intake(config)
+        self.queue = _queue(config)
+        self._shared = self._acquired()
         self.store = self._shared.store
         self.pool = self._shared.pool
-        self.intake = Intake(config)
         self.recalled = Recalled()
         self.writer = Writer(
             self.pool, self.embed, self._scores, self.now, config.write_batch, self.intake, self._stored
         )
-        self.queue = _queue(config)
         self.background: Scheduler | None = None
         self._process = os.getpid()
         self._busy: set[tuple[object, ...]] = set()
         self._busy_lock = threading.Lock()
         self.closed = False
+
+    def _acquired(self) -> SharedStore:
+        """The store, taken last of what can fail, so that a manager that cannot be made holds nothing."""
+        try:
+            return SharedStore.acquire(self.config, self.space)
+        except BaseException:
+            if self.queue is not None:
+                self.queue.close()
+            raise
 
     def _summarizer(self) -> Summarizer:
         how = self.config.model

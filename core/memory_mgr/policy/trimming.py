@@ -75,7 +75,7 @@ def size(items: Sequence[Item[M]]) -> int:
 def fitted(items: Sequence[Item[M]], budget: int, form: Form[M], *, newest: int | None = None) -> list[Item[M]]:
     """The system messages and the newest whole turns that fit into `budget` tokens, in order.
 
-    The newest turn is always there. If it is too large, its tool outputs are shortened, then what stands between
+    The newest turn is always there if a user began it. If it is too large, its tool outputs are shortened, then what stands between
     its first and last message is left out, then all but what the user said; only that can be over the budget.
 
     Args:
@@ -168,7 +168,7 @@ def _without(item: Item[M], calls: Sequence[str], form: Form[M]) -> Item[M] | No
 
 
 def _shrunk(turn: Sequence[Item[M]], budget: int, form: Form[M]) -> list[Item[M]]:
-    """The turn, less and less of it until it fits; the last user message if nothing does."""
+    """The turn, less and less of it until it fits; if nothing does, the last message that may stand alone: a user's."""
     shortened = _with_short_outputs(turn, budget, form)
     if size(shortened) <= budget:
         return shortened
@@ -178,7 +178,8 @@ def _shrunk(turn: Sequence[Item[M]], budget: int, form: Form[M]) -> list[Item[M]
     for smaller in ([*users, last] if closes else users, users):
         if size(smaller) <= budget:
             return list(smaller)
-    return users[-1:] or list(turn[-1:])
+    alone = [item for item in turn if form.role(item.message) != "tool" and not form.calls(item.message)]
+    return users[-1:] or alone[-1:]
 
 
 def _with_short_outputs(turn: Sequence[Item[M]], budget: int, form: Form[M]) -> list[Item[M]]:
