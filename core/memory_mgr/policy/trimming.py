@@ -75,8 +75,9 @@ def size(items: Sequence[Item[M]]) -> int:
 def fitted(items: Sequence[Item[M]], budget: int, form: Form[M], *, newest: int | None = None) -> list[Item[M]]:
     """The system messages and the newest whole turns that fit into `budget` tokens, in order.
 
-    The newest turn is always there if a user began it. If it is too large, its tool outputs are shortened, then what stands between
-    its first and last message is left out, then all but what the user said; only that can be over the budget.
+    The newest turn is always there if a user began it. If it is too large, its tool outputs are shortened, then what
+    stands between its first and last message is left out, then all but what the user said; only that can be over
+    the budget.
 
     Args:
         items: The history, oldest first.
