@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-WORKERS = 32
+WORKERS = 64
 """Threads at most; adds that wait together are written together, so more of them means fewer writes."""
 
 

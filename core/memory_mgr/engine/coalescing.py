@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+_PATIENCE_SECONDS = 0.025
+"""Longest wait for callers that are on their way; about what one more write to Chroma would cost."""
 
 
 class _Ticket(Generic[T, R]):
@@ -27,28 +30,55 @@ class Coalescer(Generic[T, R]):
     """Runs `process` on the items of many threads together; each caller gets its own result.
 
     The first caller becomes the leader and processes what has queued up; those who come meanwhile wait for their
-    turn and mostly find their item done. No thread of its own, no delay when there is only one caller.
+    turn and mostly find their item done. A leader waits a moment for those who have announced an item. No thread of
+    its own, no delay when there is only one caller.
 
     Args:
         process: Given items, returns one result each, in order; an exception in place of a result is raised to
             that caller only. If `process` raises, every caller of the batch gets the exception.
         size: Weight of an item (entries in it).
         limit: Greatest weight of a batch; a single heavier item is processed alone.
+        patience_seconds: Longest wait for callers that are on their way.
     """
 
     def __init__(
-        self, process: Callable[[list[T]], Sequence[R | BaseException]], size: Callable[[T], int], limit: int
+        self,
+        process: Callable[[list[T]], Sequence[R | BaseException]],
+        size: Callable[[T], int],
+        limit: int,
+        patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._process = process
         self._size = size
         self._limit = limit
+        self._patience_seconds = patience_seconds
         self._turn = threading.Lock()
         self._queue: deque[_Ticket[T, R]] = deque()
+        self._coming = 0
+        self._arrival = threading.Condition()
+
+    @contextmanager
+    def announced(self) -> Iterator[Callable[[T], Callable[[], R]]]:
+        """While an item is being made; yields what queues it, which gives what waits for its result."""
+        with self._arrival:
+            self._coming += 1
+        try:
+            yield self._queued
+        finally:
+            with self._arrival:
+                self._coming -= 1
+                self._arrival.notify_all()
 
     def submit(self, item: T) -> R:
         """Wait until `item` was processed; its result."""
+        return self._queued(item)()
+
+    def _queued(self, item: T) -> Callable[[], R]:
         ticket: _Ticket[T, R] = _Ticket(item)
         self._queue.append(ticket)
+        return lambda: self._result(ticket)
+
+    def _result(self, ticket: _Ticket[T, R]) -> R:
         while not ticket.done:
             with self._turn:
                 if not ticket.done:
@@ -58,6 +88,8 @@ class Coalescer(Generic[T, R]):
         return ticket.result  # type: ignore[return-value]
 
     def _lead(self) -> None:
+        with self._arrival:
+            self._arrival.wait_for(lambda: not self._coming, self._patience_seconds)
         batch = self._next_batch()
         try:
             results = self._process([ticket.item for ticket in batch])

@@ -90,17 +90,25 @@ class Writer:
         Raises:
             InvalidInputError: An id exists already with other content or in another tier.
         """
-        now = self._now()
-        news = [self._intake.new(new) for new in news]
-        scores = self._score(namespace, tier, news)
-        drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
-        if not drafts:
+        if not news:
             return []
-        stored = self._additions.submit(_Addition(namespace, [e for draft in drafts for e in with_passages(draft)]))
+        with self._additions.announced() as queued:
+            result = queued(_Addition(namespace, self._drafts(namespace, tier, news, ttl_seconds)))
+        stored = result()
         whole = [entry for entry in stored if entry.kind != PASSAGE]
         if whole[0].kind in _SCORED:  # what is made of other entries, such as a summary, makes nothing due
             self._stored(namespace, len(whole))
         return whole
+
+    def _drafts(
+        self, namespace: Namespace, tier: MemoryType, news: Sequence[NewMemory], ttl_seconds: float | None
+    ) -> list[MemoryEntry]:
+        """What is to be stored for new memories: entries and the passages of long ones."""
+        now = self._now()
+        news = [self._intake.new(new) for new in news]
+        scores = self._score(namespace, tier, news)
+        drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
+        return [entry for draft in drafts for entry in with_passages(draft)]
 
     def _add_together(self, additions: list[_Addition]) -> Sequence[list[MemoryEntry] | BaseException]:
         entries = [entry for addition in additions for entry in addition.entries]

@@ -16,6 +16,8 @@ from memory_mgr.stores.chroma_errors import map_store_errors
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_DOWN_SECONDS = 5.0
+"""For so long after a call that never got an answer, further ones are made once only: one patience for all."""
 
 
 class ChromaConnection:
@@ -31,6 +33,7 @@ class ChromaConnection:
         self._retry = retry
         self._lock = threading.Lock()
         self._client: ClientAPI | None = None
+        self._down_until = 0.0
         self.batch = 1
 
     @property
@@ -63,14 +66,18 @@ class ChromaConnection:
             StoreUnavailableError: It stayed unavailable.
             StoreError: It could not do that.
         """
-        waits = self._retry.waits()
+        waits = self._retry.waits() if time.monotonic() >= self._down_until else iter(())
         while True:
             try:
                 with map_store_errors(what):
-                    return call()
+                    answer = call()
             except StoreUnavailableError as error:
                 wait = next(waits, None)
                 if wait is None:
+                    self._down_until = time.monotonic() + _DOWN_SECONDS
                     raise
                 log.warning("%s; next attempt in %.1f s", error, wait)
                 time.sleep(wait)
+            else:
+                self._down_until = 0.0
+                return answer

@@ -41,6 +41,27 @@ def test_what_queues_up_behind_a_batch_becomes_the_next_batch() -> None:
     assert [len(batch) for batch in batches] == [1, 4, 2]
 
 
+def test_those_who_announced_an_item_are_waited_for() -> None:
+    """A leader does not process alone while another caller's item is being made; it does not wait for ever."""
+    batches: list[list[int]] = []
+
+    def process(items: list[int]) -> list[int]:
+        batches.append(items)
+        return items
+
+    coalescer: Coalescer[int, int] = Coalescer(process, lambda _: 1, limit=8, patience_seconds=60)
+    with ThreadPoolExecutor(2) as pool, coalescer.announced() as queued:
+        leader = pool.submit(coalescer.submit, 1)
+        while not coalescer._turn.locked():
+            threading.Event().wait(0)
+        waiting = queued(2)
+    assert (waiting(), leader.result()) == (2, 1)
+    assert batches == [[1, 2]]
+    hasty: Coalescer[int, int] = Coalescer(process, lambda _: 1, limit=8, patience_seconds=0.001)
+    with hasty.announced():
+        assert hasty.submit(3) == 3
+
+
 def test_an_error_in_place_of_a_result_reaches_only_its_caller() -> None:
     """One caller's bad input does not fail the others of the batch."""
     coalescer: Coalescer[int, int] = Coalescer(
