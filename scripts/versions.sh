@@ -25,13 +25,15 @@ pythons() {
   done | sort -V -u -k1,1
 }
 
+pin=  # one more requirement of an environment, such as pydantic==2.12.*
+
 environment() {  # python, resolution, extras -> the environment's folder
   local env
-  env=$folder/$("$1" -c 'import sys; print("py%d.%d" % sys.version_info[:2])')-$2-${3//,/-}
+  env=$folder/$("$1" -c 'import sys; print("py%d.%d" % sys.version_info[:2])')-$2-${3//,/-}${pin//[^a-z0-9.]/-}
   if [ ! -e "$env/complete" ]; then
     "$uv" venv --quiet --allow-existing --python "$1" "$env"
     # Only what a user installs is resolved to its lowest; the tools of the tests are the newest.
-    "$uv" pip install --quiet --python "$env/bin/python" --resolution "$2" "$root[$3]"
+    "$uv" pip install --quiet --python "$env/bin/python" --resolution "$2" "$root[$3]" ${pin:+"$pin"}
     "$uv" pip install --quiet --python "$env/bin/python" pytest hypothesis httpx
     # It brings tiktoken's files, without which tokens are only estimated and tests of budgets mean nothing.
     case $3 in *llama*|all) ;; *) "$uv" pip install --quiet --python "$env/bin/python" --no-deps llama-index-core ;; esac
@@ -70,6 +72,9 @@ failed=0
 run "${found[0]}" lowest-direct local,cli "${core[@]}" || failed=1
 [ "$kind" = short ] ||
   run "${found[0]}" lowest-direct local,cli,langchain-agents,langchain-classic,llamaindex "${frameworks[@]}" || failed=1
+# LlamaIndex's chat stores met a pydantic that could not write them; 2.12 is the last of the older ones.
+[ "$kind" = short ] ||
+  pin='pydantic==2.12.*' run "${found[0]}" highest local,cli,llamaindex tests/llamaindex || failed=1
 [ "$kind" = short ] && found=("${found[-1]}") frameworks=()
 for python in "${found[@]}"; do
   run "$python" highest all "${core[@]}" "${frameworks[@]}" || failed=1
