@@ -1,52 +1,92 @@
-"""One bar chart a workload, from the results of `peers.py`."""
+"""One bar chart a workload, from the results of `peers.py`.
+
+python benchmarks/peer_plots.py benchmarks/results/peers.json FOLDER
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from peer_table import COLUMNS, OWN, RAW, Column
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
-COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7", "#999999")
-"""Okabe and Ito 2008: told apart by people who do not see all colours."""
-WORKLOADS = {
-    "search_tenant_p50_ms": "Search for one tenant, median (ms)",
-    "search_conversation_p50_ms": "Search in one conversation, median (ms)",
-    "add_p50_ms": "Add one entry, median (ms)",
-    "together_per_s": "64 adds at once (entries/s)",
-    "batch_per_s": "Add in batches (entries/s)",
-    "reopen_s": "Open and search once (s)",
-    "rss": "Memory of the process (bytes)",
-    "bytes_per_entry": "Disk (bytes an entry)",
+BLUE, DARK, GREY = "#0072B2", "#777777", "#C4C4C4"
+"""Ours, the store that all but LangGraph are built on, and everybody else."""
+TITLES = {
+    "search_tenant_p50_ms": "Search for one tenant, median, ms (shorter is better)",
+    "search_conversation_p50_ms": "Search in one conversation, median, ms (shorter is better)",
+    "search_time_range_p50_ms": "Search in a time range, median, ms (shorter is better)",
+    "context_p50_ms": "Context for a prompt, median, ms (shorter is better)",
+    "add_p50_ms": "Add one entry, median, ms (shorter is better)",
+    "together_per_s": "64 adds at once, entries a second (longer is better)",
+    "batch_per_s": "Add a batch of 500, entries a second (longer is better)",
+    "reopen_s": "Open in a new process and search once, s (shorter is better)",
+    "rss": "Memory of the process, MB (shorter is better)",
+    "bytes_per_entry": "Disk, kB an entry (shorter is better)",
+    "R@10": "Evidence among the first ten results, LoCoMo (longer is better)",
 }
 
 
 def plot(results: Sequence[dict[str, Any]], folder: Path) -> None:
-    """Write an SVG for each workload: groups of bars by size, a bar a peer, logarithmic."""
+    """Write an SVG a workload: a panel a size, a bar a peer."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in results if "entries" in row]
-    peers = list(dict.fromkeys(row["peer"] for row in rows))
-    sizes = sorted({row["entries"] for row in rows})
-    with mpl.rc_context({"svg.hashsalt": "memory-mgr", "svg.fonttype": "none"}):
-        for key, title in WORKLOADS.items():
-            figure, axes = plt.subplots(figsize=(8, 3.6), layout="constrained")
-            for place, peer in enumerate(peers):
-                values = [_value(rows, peer, size, key) for size in sizes]
-                left = [at + (place - len(peers) / 2) * 0.8 / len(peers) for at in range(len(sizes))]
-                axes.bar(left, values, 0.8 / len(peers), align="edge", color=COLOURS[place], label=peer)
-            axes.set_yscale("log")
-            axes.set_xticks(range(len(sizes)), [f"{size:,} entries" for size in sizes])
-            axes.set_title(title, loc="left")
-            axes.spines[["top", "right"]].set_visible(False)
-            figure.legend(loc="outside right upper", frameon=False)
-            figure.savefig(folder / f"peers_{key}.svg", metadata={"Date": None})
-            plt.close(figure)
+    style = {"svg.hashsalt": "memory-mgr", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}
+    with mpl.rc_context(style):
+        for column in COLUMNS:
+            panels = _panels([row for row in results if row.get(column.key) is not None])
+            if panels:
+                _draw(column, panels, folder / f"peers_{_name(column)}.svg")
 
 
-def _value(rows: Sequence[dict[str, Any]], peer: str, size: int, key: str) -> float:
-    found = [row.get(key) for row in rows if row["peer"] == peer and row["entries"] == size]
-    return float(found[0] or 0) if found else 0.0
+def _name(column: Column) -> str:
+    return "recall" if column.key == "R@10" else column.key
+
+
+def _panels(rows: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """Rows by number of entries; 0 for recall, which has none."""
+    sizes = sorted({row.get("entries", 0) for row in rows})
+    return {size: [row for row in rows if row.get("entries", 0) == size] for size in sizes}
+
+
+def _draw(column: Column, panels: dict[int, list[dict[str, Any]]], file: Path) -> None:
+    peers = list(dict.fromkeys(row["peer"] for rows in panels.values() for row in rows))[::-1]
+    figure, all_axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(2.2 + 2.4 * len(panels), 0.7 + 0.27 * len(peers)),
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axes, (size, rows) in zip(all_axes[0], panels.items(), strict=True):
+        values = {row["peer"]: row[column.key] * column.factor for row in rows}
+        known = [peer for peer in peers if peer in values]
+        bars = axes.barh(
+            [peers.index(peer) for peer in known],
+            [values[peer] for peer in known],
+            0.72,
+            color=[{OWN: BLUE, RAW: DARK}.get(peer, GREY) for peer in known],
+        )
+        axes.bar_label(bars, [column.shown.format(values[peer]) for peer in known], padding=3)
+        if size:
+            axes.set_title(f"{size:,} entries", fontsize=9, color="#444444")
+        axes.set_yticks(range(len(peers)), peers)
+        axes.get_yticklabels()[peers.index(OWN)].set_fontweight("bold") if OWN in peers else None
+        axes.tick_params(left=False, bottom=False, labelbottom=False)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.margins(x=0.22)
+    figure.suptitle(TITLES[column.key], x=0.01, ha="left", fontsize=10, fontweight="bold")
+    figure.savefig(file, metadata={"Date": None})
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    plot(json.loads(Path(sys.argv[1]).read_text())["results"], Path(sys.argv[2]))

@@ -22,5 +22,6 @@ mkdir -p "$folder"
 make_env ours
 make_env mem0 "mem0ai>=2,<3"
 make_env langchain "langchain-classic>=1,<2" "langchain-chroma>=1,<2"
-make_env llamaindex "llama-index-core>=0.13,<0.15" "llama-index-vector-stores-chroma>=0.5,<1"
-make_env langgraph "langgraph>=1,<2" "langgraph-checkpoint-sqlite>=3,<4"
+make_env llamaindex "llama-index-core>=0.14.5,<0.15" "llama-index-vector-stores-chroma>=0.5,<1"
+# SqliteStore loads an extension, which not every Python was built for; pysqlite3 was.
+make_env langgraph "langgraph>=1,<2" "langgraph-checkpoint-sqlite>=3,<4" pysqlite3-binary
