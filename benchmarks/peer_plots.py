@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from peer_table import COLUMNS, OWN, RAW, Column
+from peer_table import COLUMNS, OWN, RAW, Column, shown
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
@@ -75,14 +75,15 @@ def _draw(column: Column, panels: dict[int, list[dict[str, Any]]], file: Path) -
             0.72,
             color=[{OWN: BLUE, RAW: DARK}.get(peer, GREY) for peer in known],
         )
-        axes.bar_label(bars, [column.shown.format(values[peer]) for peer in known], padding=3)
+        axes.bar_label(bars, [shown(column, values[peer]) for peer in known], padding=3)
         if size:
             axes.set_title(f"{size:,} entries", fontsize=9, color="#444444")
         axes.set_yticks(range(len(peers)), peers)
-        axes.get_yticklabels()[peers.index(OWN)].set_fontweight("bold") if OWN in peers else None
         axes.tick_params(left=False, bottom=False, labelbottom=False)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.margins(x=0.22)
+    for label in all_axes[0][0].get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() == OWN else "normal")
     figure.suptitle(TITLES[column.key], x=0.01, ha="left", fontsize=10, fontweight="bold")
     figure.savefig(file, metadata={"Date": None})
     plt.close(figure)

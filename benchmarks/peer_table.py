@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 OWN, RAW = "memory-mgr", "raw Chroma"
+RECALL = "R@10"
 BEGIN, END = "<!-- peers: python benchmarks/peers.py --table benchmarks/results/peers.json -->", "<!-- /peers -->"
 """What stands around the table in README."""
 
 
 class Column(NamedTuple):
-    """A workload: the key in a row of results, the heading, how a value is shown, what it is multiplied by."""
+    """A workload: the key in a row of results, the heading, what the value is multiplied by."""
 
     key: str
     heading: str
-    shown: str = "{:.1f}"
     factor: float = 1.0
 
 
@@ -25,12 +25,12 @@ COLUMNS = (
     Column("search_time_range_p50_ms", "search a time range, ms"),
     Column("context_p50_ms", "context for a prompt, ms"),
     Column("add_p50_ms", "add one, ms"),
-    Column("together_per_s", "64 adds at once, /s", "{:,.0f}"),
-    Column("batch_per_s", "add a batch of 500, /s", "{:,.0f}"),
-    Column("reopen_s", "open and search, s", "{:.2f}"),
-    Column("rss", "RSS, MB", "{:.0f}", 1e-6),
-    Column("bytes_per_entry", "disk, kB an entry", "{:.1f}", 1e-3),
-    Column("R@10", "recall@10, LoCoMo", "{:.3f}"),
+    Column("together_per_s", "64 adds at once, /s"),
+    Column("batch_per_s", "add a batch of 500, /s"),
+    Column("reopen_s", "open and search, s"),
+    Column("rss", "RSS, MB", 1e-6),
+    Column("bytes_per_entry", "disk, kB an entry", 1e-3),
+    Column(RECALL, "recall@10, LoCoMo"),
 )
 
 
@@ -67,14 +67,21 @@ def _cell(column: Column, row: dict[str, Any], own: dict[str, Any]) -> str:
     value = row.get(column.key)
     if value is None:
         return "failed" if "failed" in row else "–"
-    shown = column.shown.format(value * column.factor)
-    if row is own or not own.get(column.key) or column.key == "R@10":
-        return shown
-    return f"{shown} ({_multiple(value / own[column.key])})"
+    told = shown(column, value * column.factor)
+    if row is own or not own.get(column.key) or column.key == RECALL:
+        return told
+    return f"{told} ({_short(value / own[column.key])}x)"
 
 
-def _multiple(ratio: float) -> str:
-    return f"{ratio:.1f}x" if ratio >= 0.95 else f"{ratio:.2f}x"
+def shown(column: Column, value: float) -> str:
+    """A value as it is printed."""
+    return f"{value:.3f}" if column.key == RECALL else _short(value)
+
+
+def _short(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 0.95 else f"{value:.1g}" if value < 0.1 else f"{value:.2f}"
 
 
 def by_peer(results: Sequence[dict[str, Any]], size: int) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import peer_frameworks
 import synthetic
 from circumstances import versions
-from peer_adapters import TOGETHER, TOP_K, Embed, Entry, Ours, Peer, RawChroma, Wanted
+from peer_adapters import TOGETHER, TOP_K, Entry, Ours, Peer, RawChroma, Wanted
 
 PEERS: dict[str, tuple[str, type[Peer]]] = {
     "memory-mgr": ("ours", Ours),
@@ -141,7 +142,7 @@ async def _all_at_once(peer: Peer, some: Sequence[Entry]) -> None:
 def searches(peer: Peer, size: int) -> dict[str, float]:
     """Every kind of search, the context for a prompt, and for raw Chroma the search without a filter."""
     calls: dict[str, Callable[[str], Any]] = {
-        f"search_{kind}": lambda q, where=wanted(kind, size): peer.search(q, where) for kind in SEARCHES
+        f"search_{kind}": partial(peer.search, wanted=wanted(kind, size)) for kind in SEARCHES
     }
     calls["context"] = lambda q: peer.context(q, "tenant-3")
     if isinstance(peer, RawChroma):
@@ -199,8 +200,9 @@ def reopened(name: str, folder: Path) -> None:
 
 
 def recalled(name: str, data: Path) -> dict[str, Any]:
-    """R@5 and R@10 of LoCoMo's evidence turns with the default model, one tenant a conversation; and how fast it
-    takes the turns in, embedding included.
+    """R@5 and R@10 of LoCoMo's evidence turns with the default model, and how fast the turns are taken in with it.
+
+    A conversation is a tenant.
     """
     from memory_mgr.cli.transcripts import read_transcripts
     from memory_mgr.defaults.embedder import LocalEmbedder

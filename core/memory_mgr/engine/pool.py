@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -13,6 +14,21 @@ from memory_mgr.types import Namespace
 
 CLOSING_SECONDS = 30.0
 """How long closing waits for the calls that are still at work."""
+
+
+_FILES = 32
+"""Open files allowed to the process for each namespace kept open. One holds three; Chroma helps itself to four fifths
+of the allowance for its indexes, and the application needs some too."""
+
+
+def _affordable() -> int:
+    """How many namespaces may be kept open: 32 of the usual 1,024 files; at least one."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if allowed == resource.RLIM_INFINITY else max(1, allowed // _FILES)
 
 
 class _Slot:
@@ -29,12 +45,12 @@ class RepositoryPool:
 
     Args:
         open_repository: Opens one.
-        limit: How many stay open when idle; >= 1. Each holds three file descriptors.
+        limit: How many stay open when idle; >= 1. Fewer where the system allows the process few open files.
     """
 
     def __init__(self, open_repository: Callable[[Namespace], Repository], limit: int) -> None:
         self._open_repository = open_repository
-        self._limit = limit
+        self._limit = min(limit, _affordable())
         self._lock = threading.Condition()
         self._slots: OrderedDict[Namespace, _Slot] = OrderedDict()
         self._closed = False
