@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 import time
@@ -157,8 +158,20 @@ def test_processes_that_write_together_lose_and_double_nothing(chroma_url: str) 
     check_processes(chroma_url, ["together", "together", "together", "alone"], count=9)
 
 
-def check_processes(url: str, namespaces: list[str], count: int) -> None:
-    """Run one client process a namespace named; all of one namespace must agree in the end."""
+def check_processes(
+    url: str,
+    namespaces: list[str],
+    count: int,
+    meanwhile: Callable[[Callable[[], bool]], None] = lambda through: None,
+) -> None:
+    """Run one client process a namespace named; all of one namespace must agree in the end.
+
+    Args:
+        url: The server.
+        namespaces: One a process.
+        count: Entries each of its two threads writes.
+        meanwhile: Called while they write, with a question whether all are through; it must leave nothing behind.
+    """
     command = [sys.executable, "-m", "tests.shared.client", url]
     with ExitStack() as stack:
         clients = [
@@ -174,6 +187,7 @@ def check_processes(url: str, namespaces: list[str], count: int) -> None:
         ]
         assert [_heard(client) for client in clients] == ["ready"] * len(clients)
         _go_on(clients)
+        meanwhile(lambda: _have_told(clients))
         kept = [set(_heard(client)) for client in clients]
         expected = {
             name: set().union(*(k for k, n in zip(kept, namespaces, strict=True) if n == name)) for name in namespaces
@@ -184,6 +198,11 @@ def check_processes(url: str, namespaces: list[str], count: int) -> None:
         for client, name in zip(clients, namespaces, strict=True):
             assert set(_heard(client)) == expected[name]
         _go_on(clients)
+
+
+def _have_told(clients: list[subprocess.Popen[str]]) -> bool:
+    told, _, _ = select.select([client.stdout for client in clients], [], [], 0)
+    return len(told) == len(clients)
 
 
 def _heard(client: subprocess.Popen[str]) -> list[str]:
