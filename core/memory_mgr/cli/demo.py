@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.panel import Panel
-from rich.progress import track
 
+from memory_mgr.bars import progress_bar
 from memory_mgr.cli.app import app
 from memory_mgr.cli.command import BudgetOption, JsonOption, PathOption
 from memory_mgr.cli.output import console, entries_table, print_json, safe
@@ -42,7 +42,7 @@ def demo(
         config = MemoryConfig(path=folder, namespace="demo", short_term=ShortTermConfig(max_messages=WINDOW))
         memory = stack.enter_context(SyncMemoryManager(config))
         started = time.perf_counter()
-        conversations = _play(memory, quiet=as_json)
+        conversations = _play(memory)
         contexts = [(q, memory.build_context(q, budget)) for q in _questions()]
         seconds = time.perf_counter() - started
         if as_json:
@@ -54,15 +54,16 @@ def demo(
             console.print(f"{said} messages and {len(contexts)} questions in {seconds:.1f} s, kept in {folder}")
 
 
-def _play(memory: SyncMemoryManager, *, quiet: bool) -> list[Transcript]:
+def _play(memory: SyncMemoryManager) -> list[Transcript]:
     from memory_mgr.cli.transcripts import read_transcripts
 
     with resources.as_file(resources.files("memory_mgr.cli") / "data/demo.jsonl") as file:
         conversations = read_transcripts(file)
     turns = [turn for conversation in conversations for turn in conversation.turns]
-    hidden = quiet or not console.is_terminal
-    for name, message in track(turns, "Playing three conversations", console=console, disable=hidden, transient=True):
-        memory.conversation(name).add_message(message)
+    with progress_bar("Playing three conversations") as told:
+        for number, (name, message) in enumerate(turns, 1):
+            memory.conversation(name).add_message(message)
+            told(number, len(turns))
     task = memory.conversation(conversations[-1].name).working
     task.set("guest", "Tiago, 6 June")
     task.add_note("Noor wants bullet points.")

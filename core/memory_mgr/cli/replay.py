@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from memory_mgr.bars import progress_bar
 from memory_mgr.cli.app import app
 from memory_mgr.cli.command import ConfigOption, JsonOption, NamespaceOption, PathOption, Place, UrlOption
 from memory_mgr.cli.output import console, print_json
@@ -42,7 +42,7 @@ def replay(
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memory-mgr-replay-")))
         settings = Place(path, url, namespace or "replay", config).settings()
         memory = stack.enter_context(SyncMemoryManager(settings))
-        report = [_replayed(memory.scoped(t.name), t, quiet=as_json) for t in transcripts]
+        report = [_replayed(memory.scoped(t.name), t) for t in transcripts]
     if as_json:
         print_json(report)
         return
@@ -53,12 +53,12 @@ def replay(
             console.print(f"  recall@{_TOP_K} {one['recall']:.3f} over {one['questions']} questions")
 
 
-def _replayed(memory: SyncMemoryManager, transcript: Transcript, *, quiet: bool) -> dict[str, Any]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def _replayed(memory: SyncMemoryManager, transcript: Transcript) -> dict[str, Any]:
     started = time.perf_counter()
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
-        for session, message in progress.track(transcript.turns, description=transcript.name):
+    with progress_bar(f"Replaying {transcript.name}") as told:
+        for number, (session, message) in enumerate(transcript.turns, 1):
             memory.conversation(session).add_message(message)
+            told(number, len(transcript.turns))
     seconds = time.perf_counter() - started
     report: dict[str, Any] = {
         "conversation": transcript.name,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from memory_mgr.bars import progress_bar
 from memory_mgr.cli.app import app
 from memory_mgr.cli.command import (
     ConfigOption,
@@ -21,7 +22,7 @@ from memory_mgr.cli.command import (
     command,
     json_object,
 )
-from memory_mgr.cli.output import print_json, print_view, progress
+from memory_mgr.cli.output import print_json, print_view
 from memory_mgr.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def export(
 ) -> Result:
     """Write a namespace to a file, history too; the same memories make the same bytes."""
     target: Any = sys.stdout if str(file) == "-" else file
-    with progress("Exporting") as told:
+    with progress_bar("Exporting") as told:
         count = memory.export_memories(
             target, memory_type=tier or None, filters=json_object(where, "--where"), with_vectors=vectors, progress=told
         )
@@ -59,7 +60,7 @@ def import_(
     if on_conflict not in {"error", "keep", "replace"}:
         raise InvalidInputError(f"--on-conflict is error, keep or replace, not {on_conflict!r}")
     source: Any = sys.stdin if str(file) == "-" else file
-    with progress("Importing") as told:
+    with progress_bar("Importing") as told:
         report = memory.import_memories(source, on_conflict=on_conflict, progress=told)  # type: ignore[arg-type]
     return Result(
         report, f"{report.added:,} added, {report.replaced:,} replaced, {report.unchanged:,} were there already"
@@ -82,7 +83,7 @@ def reembed(
         raise InvalidInputError("say where the new store shall be: a folder, or --to-url")
     source = Place(path, url, None, config).existing()
     target = source.replaced(path=to, url=to_url, catalog_path=None)
-    with progress("Embedding") as told:
+    with progress_bar("Embedding") as told:
         count = copy(source, target, progress=told)
     if as_json:
         print_json({"written": count, "to": to_url or str(to)})

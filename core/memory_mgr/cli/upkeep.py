@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from memory_mgr.bars import progress_bar
 from memory_mgr.cli.command import Result, command
-from memory_mgr.cli.output import progress, upkeep_view
+from memory_mgr.cli.output import upkeep_view
 
 if TYPE_CHECKING:
     from memory_mgr.engine.manager import SyncMemoryManager
@@ -24,7 +25,7 @@ def consolidate(
     ] = None,
 ) -> Result:
     """Merge duplicates, hide what newer facts replace, summarise what is not yet."""
-    with progress("Consolidating") as told:
+    with progress_bar("Consolidating") as told:
         report = memory.consolidate(dry_run=dry_run, max_seconds=max_seconds, progress=told)
     return Result(report, upkeep_view(report))
 

@@ -23,6 +23,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.bars import Progress, progress_bar
 from memory_mgr.errors import ManagerClosedError, StoreUnavailableError
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.protocols import Vectors
@@ -41,8 +42,8 @@ _SEEN = "journal"
 T = TypeVar("T")
 _PAUSE_SECONDS = 1.0
 """How long reading goes on with what the catalog knows before an unavailable store is asked again."""
-Progress = Callable[[int, int], None]
-"""Called with (entries done, entries in all) while the catalog is rebuilt."""
+_BAR_AFTER_SECONDS = 2.0
+"""A rebuild that takes longer shows a bar, on a terminal."""
 
 
 class Repository:
@@ -53,7 +54,6 @@ class Repository:
         namespace: Whose entries.
         catalog_path: The catalog's file, None = in memory (rebuilt at every opening).
         recall: What the catalog indexes beside an entry's own words.
-        progress: Told how far a rebuild is.
         read_only: Change neither Chroma nor a catalog that others read; one that is out of date is made in memory.
     """
 
@@ -63,7 +63,6 @@ class Repository:
         namespace: Namespace,
         catalog_path: Path | None,
         recall: RecallConfig,
-        progress: Progress | None = None,
         *,
         read_only: bool = False,
     ) -> None:
@@ -76,7 +75,6 @@ class Repository:
         self._not_before = 0.0
         self._closed = False
         self._place = CatalogPlace(catalog_path, namespace, recall, read_only=read_only)
-        self._progress = progress
         records = store.records(namespace)
         self._journal = None if records is None else Journal(records)
         self._catalog = self._open()
@@ -165,9 +163,8 @@ class Repository:
     def rebuild(self, progress: Progress | None = None) -> int:
         """Make the catalog anew from Chroma; the number of entries in it."""
         with self.lock:
-            self._progress = progress or self._progress
             self._begin_anew()
-            total = self._rebuild(self._catalog)
+            total = self._rebuild(self._catalog, progress)
             self._sequence = self._catalog.last_sequence()
             self._unsettled = self._incomplete = False
             return total
@@ -179,27 +176,28 @@ class Repository:
         self._place.discard()
         self._catalog = self._place.connect()
 
-    def _rebuild(self, catalog: Catalog) -> int:
+    def _rebuild(self, catalog: Catalog, progress: Progress | None = None) -> int:
+        title = f"Rebuilding the catalog of {'/'.join(self.namespace)}"
+        with progress_bar(title, after_seconds=_BAR_AFTER_SECONDS) as bar:
+            return self._made_anew(catalog, progress or bar)
+
+    def _made_anew(self, catalog: Catalog, progress: Progress) -> int:
         total = sum(self.store.count(self.namespace, tier) for tier in MemoryType)
         read_only = self._read_only
         if self._journal is not None:
             self._journal.start()
             read_only = read_only or not self._journal.quiet()
         entries, vectors = truth(
-            self.store, self.namespace, lambda done: self._report(done, 2 * total), read_only=read_only
+            self.store, self.namespace, lambda done: progress(done, 2 * total), read_only=read_only
         )
         with catalog.transaction():
             catalog.clear()
             for start in range(0, len(entries), 1000):
                 batch = entries[start : start + 1000]
                 catalog.load(batch, [vectors[e.id] for e in batch])
-                self._report(total + start + len(batch), 2 * total)
+                progress(total + start + len(batch), 2 * total)
             catalog.index_words()
         return len(entries)
-
-    def _report(self, done: int, total: int) -> None:
-        if self._progress is not None:
-            self._progress(done, total)
 
     def read(self, question: Callable[[Catalog], T]) -> T:
         """Ask the catalog; one that turns out damaged is rebuilt and asked again, once.
