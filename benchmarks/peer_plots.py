@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from peer_table import COLUMNS, OWN, RAW, Column, shown
+from peer_table import COLUMNS, OWN, RAW, RECALL, Column, shown
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
 BLUE, DARK, GREY = "#0072B2", "#777777", "#C4C4C4"
 """Ours, the store that all but LangGraph are built on, and everybody else."""
+OUTLIER = 5
+"""A bar so many times the next one is cut."""
 TITLES = {
     "search_tenant_p50_ms": "Search for one tenant, median, ms (shorter is better)",
     "search_conversation_p50_ms": "Search in one conversation, median, ms (shorter is better)",
@@ -46,7 +48,7 @@ def plot(results: Sequence[dict[str, Any]], folder: Path) -> None:
 
 
 def _name(column: Column) -> str:
-    return "recall" if column.key == "R@10" else column.key
+    return "recall" if column.key == RECALL else column.key
 
 
 def _panels(rows: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
@@ -55,12 +57,22 @@ def _panels(rows: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     return {size: [row for row in rows if row.get("entries", 0) == size] for size in sizes}
 
 
+def _longest(panels: dict[int, list[dict[str, Any]]], column: Column) -> float:
+    """Where bars are cut: if one peer's is many times the next one's, nothing could be read off the others."""
+    most: dict[str, float] = {}
+    for row in (row for rows in panels.values() for row in rows):
+        most[row["peer"]] = max(most.get(row["peer"], 0.0), row[column.key] * column.factor)
+    *_, second, first = sorted([0.0, *most.values()])
+    return first if first <= OUTLIER * second or not second else 1.5 * second
+
+
 def _draw(column: Column, panels: dict[int, list[dict[str, Any]]], file: Path) -> None:
     peers = list(dict.fromkeys(row["peer"] for rows in panels.values() for row in rows))[::-1]
+    longest = _longest(panels, column)
     figure, all_axes = plt.subplots(
         1,
         len(panels),
-        figsize=(2.2 + 2.4 * len(panels), 0.7 + 0.27 * len(peers)),
+        figsize=(max(6.4, 2.2 + 2.4 * len(panels)), 0.7 + 0.27 * len(peers)),
         sharex=True,
         sharey=True,
         layout="constrained",
@@ -71,17 +83,18 @@ def _draw(column: Column, panels: dict[int, list[dict[str, Any]]], file: Path) -
         known = [peer for peer in peers if peer in values]
         bars = axes.barh(
             [peers.index(peer) for peer in known],
-            [values[peer] for peer in known],
+            [min(values[peer], longest) for peer in known],
             0.72,
             color=[{OWN: BLUE, RAW: DARK}.get(peer, GREY) for peer in known],
         )
-        axes.bar_label(bars, [shown(column, values[peer]) for peer in known], padding=3)
+        cut = {peer: " (bar cut)" if values[peer] > longest else "" for peer in known}
+        axes.bar_label(bars, [shown(column, values[peer]) + cut[peer] for peer in known], padding=3)
         if size:
             axes.set_title(f"{size:,} entries", fontsize=9, color="#444444")
         axes.set_yticks(range(len(peers)), peers)
         axes.tick_params(left=False, bottom=False, labelbottom=False)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
-        axes.margins(x=0.22)
+        axes.set_xlim(0, longest * 1.45)
     for label in all_axes[0][0].get_yticklabels():
         label.set_fontweight("bold" if label.get_text() == OWN else "normal")
     figure.suptitle(TITLES[column.key], x=0.01, ha="left", fontsize=10, fontweight="bold")

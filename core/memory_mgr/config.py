@@ -124,7 +124,9 @@ class MemoryConfig(Settings):
         description="Folder of the SQLite index; default: beside an embedded store, in memory for a server.",
     )
     read_only: bool = Field(default=False, description="Refuse writes; several processes may then read one folder.")
-    open_namespaces: int = Field(default=64, ge=1, description="Namespaces kept open when idle.")
+    open_namespaces: int = Field(
+        default=64, ge=1, description="Namespaces kept open when idle; fewer if few files may be."
+    )
     write_batch: int = Field(default=1000, ge=1, le=5000, description="Entries written to Chroma together at most.")
     embedding_cache: int = Field(default=10_000, ge=0, description="Texts whose vectors are remembered while running.")
 
