@@ -68,9 +68,10 @@ class CatalogReader(CatalogFile):
         """
         condition, parameters = selection.where(per_row=True)
         marks = ", ".join("?" * len(weights))
+        # CROSS JOIN keeps SQLite from walking a range of time and asking the words of each entry in it.
         rows = self.all_rows(
             f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"
-            f" JOIN entries ON entries.rowid = words.rowid WHERE words MATCH ? AND {condition}"
+            f" CROSS JOIN entries ON entries.rowid = words.rowid WHERE words MATCH ? AND {condition}"
             " ORDER BY score DESC LIMIT ?",
             [*weights, match, *parameters, limit],
         )
