@@ -7,7 +7,7 @@ of what was said, and what is believed more than what would replace it, are only
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from memory_mgr.defaults.judge import ModelJudge
@@ -34,21 +34,29 @@ class Advice:
         judge: Asks it.
         batch: Entries in one question; >= 1.
         repository: The namespace, open.
+        current: The entries with some ids that are current.
     """
 
-    def __init__(self, judge: ModelJudge, batch: int, repository: Repository) -> None:
+    def __init__(
+        self,
+        judge: ModelJudge,
+        batch: int,
+        repository: Repository,
+        current: Callable[[Sequence[str]], Entries],
+    ) -> None:
         self._judge = judge
         self._batch = batch
         self._repository = repository
+        self._current = current
 
-    def changes(self, entries: Entries, new: set[str]) -> list[Change]:
+    def changes(self, new: Entries) -> list[Change]:
         """What the model would change, of entries that are new.
 
         Raises:
             ExtensionError: The model failed, hung, or gave no answer that is of use.
         """
-        asked = [entry for entry in entries.values() if entry.id in new]
-        return [*self._importance(asked), *self._outdated(asked, entries)]
+        asked = list(new.values())
+        return [*self._importance(asked), *self._outdated(asked)]
 
     def _importance(self, asked: Sequence[MemoryEntry]) -> Iterator[Change]:
         unscored = [entry for entry in asked if not entry.details.get(GIVEN)]
@@ -58,9 +66,9 @@ class Advice:
                 fields = {"importance_score": score, "details": {"scored_by": "model"}}
                 yield Change(entry, fields, f"importance {entry.importance_score:.2f} to {score:.2f}", "score")
 
-    def _outdated(self, asked: Sequence[MemoryEntry], entries: Entries) -> Iterator[Change]:
+    def _outdated(self, asked: Sequence[MemoryEntry]) -> Iterator[Change]:
         worth = [entry for entry in asked if entry.importance_score >= _WORTH_ASKING]
-        pairs = [(entry, older) for entry in worth if (older := self._earlier(entry, entries))]
+        pairs = [(entry, older) for entry in worth if (older := self._earlier(entry))]
         hidden: set[str] = set()
         for group in _batches(pairs, self._batch):
             shown = [(_said(new), [_said(old) for old in olds]) for new, olds in group]
@@ -73,14 +81,15 @@ class Advice:
                 hidden |= {old.id} if hide else set()
                 yield from replaced(old, new, f"the model says it {verdict.relation} this: {verdict.reason}", hide=hide)
 
-    def _earlier(self, entry: MemoryEntry, entries: Entries) -> list[MemoryEntry]:
+    def _earlier(self, entry: MemoryEntry) -> list[MemoryEntry]:
         """What was said before and is near in meaning, by the same speaker."""
         tier, store = MemoryType.LONG_TERM, self._repository.store
         vector = self._repository.vectors([entry]).get(entry.id)
         if vector is None:
             return []
         near = store.query(self._repository.namespace, tier, vector, 2 * _NEAR)
-        found = [entries[i] for i, cosine in near if cosine >= _LEAST_COSINE and i in entries]
+        entries = self._current([i for i, cosine in near if cosine >= _LEAST_COSINE])
+        found = [entries[i] for i, _ in near if i in entries]
         return [
             old
             for old in found

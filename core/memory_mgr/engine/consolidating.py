@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from memory_mgr.engine.plans import (
     superseded,
     told_in,
 )
+from memory_mgr.engine.related import comparable
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.engine.summarizing import SUMMARY, Summaries
 from memory_mgr.engine.windows import archive_over
@@ -39,14 +41,16 @@ from memory_mgr.protocols import Vectors
 from memory_mgr.stores import marks
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
+from memory_mgr.stores.statements import Statements
 from memory_mgr.types import Action, MemoryEntry, MemoryType, Namespace, UpkeepReport
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (entries looked at, entries in all)."""
 
 TIER = MemoryType.LONG_TERM
-WATERMARK = "consolidated_through"
+WATERMARK = "consolidated/2"
 """The catalog remembers up to which sequence was consolidated; if it is lost, all is looked at again."""
 ADVISED = "advised_through"
 """The same for what the model was asked about."""
@@ -94,7 +98,7 @@ class Consolidation:
             self._summarize_rest()
         self._look_through(WATERMARK, self._consolidated, progress)
         if self._runtime.judge is not None:
-            advice = Advice(self._runtime.judge, self._runtime.config.model.batch, self._repository)
+            advice = Advice(self._runtime.judge, self._runtime.config.model.batch, self._repository, self._by_ids)
             self._look_through(ADVISED, advice.changes, None)
         if self._complete and not self._errors and not self._dry_run:
             self._repository.read(lambda catalog: marks.forget_changed(catalog, self._changed))
@@ -114,16 +118,13 @@ class Consolidation:
 
     # --- what is new, slice by slice -----------------------------------------------------------------------
 
-    def _look_through(
-        self, mark: str, look: Callable[[Entries, set[str]], Sequence[Change]], progress: Progress | None
-    ) -> None:
+    def _look_through(self, mark: str, look: Callable[[Entries], Sequence[Change]], progress: Progress | None) -> None:
         """Make the changes that `look` finds for every slice of what is above the mark."""
-        entries = self._current()
-        for new, done, total in self._slices(mark, dict(entries)):
+        for new, done, total in self._slices(mark):
             if self._over():
                 return
             try:
-                self._apply(look(entries, new), entries)
+                self._apply(look(new))
             except MemoryMgrError as error:
                 # The mark stays where it is, so that this slice is looked at again next time.
                 log.warning("consolidating %s: %s", "/".join(self._namespace), error)
@@ -132,47 +133,55 @@ class Consolidation:
             if progress is not None:
                 progress(done, total)
 
-    def _slices(self, mark: str, entries: Entries) -> Iterator[tuple[set[str], int, int]]:
-        """Ids of what is new, with how many are done then and how many there are; the mark follows."""
+    def _slices(self, mark: str) -> Iterator[tuple[Entries, int, int]]:
+        """What is new, with how many are done then and how many there are; the mark follows."""
         since = self._repository.read(lambda catalog: marks.through(catalog, mark))
-        again = self._changed & {i for i, entry in entries.items() if entry.sequence <= since}
-        fresh = sorted((e for e in entries.values() if e.sequence > since), key=lambda e: e.sequence)
+        again = {i: entry for i, entry in self._by_ids(self._changed).items() if entry.sequence <= since}
+        fresh = self._ask(lambda statements: statements.since(since))
         total = len(again) + len(fresh)
         if again:
             yield again, len(again), total
         size = max(1, len(fresh)) if self._dry_run else _SLICE
         for start in range(0, len(fresh), size):
             part = fresh[start : start + size]
-            yield {entry.id for entry in part}, len(again) + start + len(part), total
+            yield self._by_ids([memory_id for _, memory_id in part]), len(again) + start + len(part), total
             if not self._dry_run:
-                self._move(mark, part[-1].sequence)
+                self._move(mark, part[-1][0])
 
     def _move(self, mark: str, sequence: int) -> None:
         self._repository.read(lambda catalog: marks.move(catalog, mark, sequence))
 
-    def _current(self) -> dict[str, MemoryEntry]:
-        own = Selection((TIER,), self._operation.at)
-        return {e.id: e for e in self._repository.read(lambda catalog: catalog.listed(own, limit=None))}
+    def _ask(self, question: Callable[[Statements], T]) -> T:
+        return self._repository.read(lambda catalog: question(Statements(catalog, TIER, self._operation.at)))
 
-    def _apply(self, changes: Sequence[Change], entries: dict[str, MemoryEntry]) -> None:
-        """Make the changes, and let `entries` be those that are current then."""
+    def _by_ids(self, ids: Iterable[str]) -> dict[str, MemoryEntry]:
+        return {entry.id: entry for entry in self._ask(lambda statements: statements.by_ids(ids))}
+
+    def _apply(self, changes: Sequence[Change]) -> None:
         if not self._dry_run:
             with self._repository.lock:
-                for entry in self._operation.apply(self._repository, once_each(changes)):
-                    entries[entry.id] = entry
-                    if entry.superseded_by is not None:
-                        del entries[entry.id]
+                self._operation.apply(self._repository, once_each(changes))
         self._actions += actions(changes)
 
     # --- without a model -----------------------------------------------------------------------------------
 
-    def _consolidated(self, entries: Entries, new: set[str]) -> list[Change]:
-        changes = list(self._merges(entries, new))
+    def _consolidated(self, new: Entries) -> list[Change]:
+        told = [entry for entry in new.values() if entry.kind != MESSAGE]
+        facts = self._ask(Statements.facts) if told else []
+        changes = list(self._merges(facts, set(new)))
         gone = {change.entry.id for change in changes if change.kind == "merge"}
-        plans = self._supersessions({i: entry for i, entry in entries.items() if i not in gone}, new)
+        entries = {i: entry for i, entry in self._compared(new).items() if i not in gone}
+        plans = self._supersessions(entries, set(new))
         changes += [change for p in plans if not linked(p, entries) for change in superseded(p, entries)]
-        facts = [e for e in entries.values() if e.id in new and e.kind != MESSAGE and e.id not in gone]
-        return [*changes, *told_in(facts, self._summaries() if facts else [])]
+        told = [entry for entry in told if entry.id not in gone]
+        return [*changes, *told_in(told, self._summaries() if told else [])]
+
+    def _compared(self, new: Entries) -> Entries:
+        """What is new with what it may replace or be replaced by."""
+        if self._dry_run:  # which notes nothing in the catalog
+            return {entry.id: entry for entry in self._ask(Statements.all)}
+        near = self._ask(lambda statements: comparable(statements, new.values(), self._runtime.config.supersession))
+        return {**self._by_ids(near - new.keys()), **new}
 
     def _supersessions(self, entries: Entries, new: set[str]) -> Iterable[Supersession]:
         """What is out of date, told by what is believed no less: looked for at each level of trust and above.
@@ -188,13 +197,13 @@ class Consolidation:
                     plans[plan.old] = plan
         return plans.values()
 
-    def _merges(self, entries: Entries, new: set[str]) -> Iterator[Change]:
+    def _merges(self, facts: Sequence[MemoryEntry], new: set[str]) -> Iterator[Change]:
         """Duplicates among what was told us; messages are a record of what was said and stay as they are."""
-        facts = [e for e in entries.values() if e.kind != MESSAGE and e.found_by != ()]
+        facts = [entry for entry in facts if entry.found_by != ()]
         if any(entry.id in new for entry in facts):
             records = [record(entry) for entry in facts]
             for merge in plan_merges(records, self._vectors(facts), self._runtime.config.dedupe, changed=new):
-                yield from merged(merge, entries)
+                yield from merged(merge, {entry.id: entry for entry in facts})
 
     def _vectors(self, entries: Sequence[MemoryEntry]) -> Vectors:
         found: Vectors = self._repository.read(lambda catalog: catalog.vectors([entry.id for entry in entries]))

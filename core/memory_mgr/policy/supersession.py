@@ -8,6 +8,7 @@ one can be hidden altogether is said by `complete`: an entry that also tells oth
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -139,6 +140,29 @@ def _who(statement: Statement, claim: Claim | None = None) -> tuple[str, str, st
     if own and own == speaker.lower():
         own = ""
     return speaker.lower(), (statement.subject or "").lower(), own
+
+
+HABITS, CORRECTIONS = "habits", "corrections"
+"""Lines of all statements that end a habit, and of all that correct."""
+
+
+def lines(statement: Statement) -> list[str]:
+    """Keys of what a statement claims, ends or corrects; statements that replace each other by a claim share one."""
+    own = claims(statement.text)
+    keys = [json.dumps([*_who(statement, claim), claim.attribute]) for claim in own]
+    ends = [HABITS] if ended_habits(statement) else []
+    return [*keys, *ends, *([CORRECTIONS] if corrects(statement) else [])]
+
+
+def ended_habits(statement: Statement) -> list[str]:
+    """The first words of the habits that a statement ends; what it replaces holds one of them."""
+    return [claim.value.split()[0] for claim in claims(statement.text) if claim.attribute.startswith(HABIT)]
+
+
+def corrects(statement: Statement) -> bool:
+    """Whether it says that something is not so but otherwise."""
+    wrong, value = _correction(statement.text)
+    return bool(wrong and value)
 
 
 def _changes(made: Sequence[_Made]) -> Iterator[_Draft]:

@@ -262,8 +262,11 @@ class CatalogReader(CatalogFile):
         return [self._entry(row) for row in rows]
 
     def conversations(self) -> list[str]:
-        """Sources of messages, sorted."""
-        rows = self.all_rows("SELECT DISTINCT source FROM entries WHERE kind = 'message' ORDER BY source")
+        """Sources of messages (and of whatever else is no plain memory), sorted."""
+        rows = self.all_rows(
+            "SELECT DISTINCT source FROM entries WHERE tier IN ('short_term', 'long_term') AND kind <> 'memory'"
+            " AND whole IS NULL AND source IS NOT NULL ORDER BY source"
+        )
         return [str(row[0]) for row in rows]
 
     def derivations(self) -> dict[str, int]:
