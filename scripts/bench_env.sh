@@ -19,7 +19,8 @@ make_env() {
 }
 
 mkdir -p "$folder"
-make_env ours
+# LlamaIndex brings the encodings that tokens are counted with, offline.
+make_env ours "llama-index-core>=0.14.5,<0.15"
 make_env mem0 "mem0ai>=2,<3"
 make_env langchain "langchain-classic>=1,<2" "langchain-chroma>=1,<2"
 make_env llamaindex "llama-index-core>=0.14.5,<0.15" "llama-index-vector-stores-chroma>=0.5,<1"
