@@ -131,12 +131,17 @@ def _words(text: str) -> Iterator[str]:
 
 
 def read(text: str, *, names: frozenset[str] = frozenset()) -> Reading:
-    """Reads a message once.
+    """Reads a message once; what was read lately is remembered, so the reading is not to be changed.
 
     Args:
         text: Without its speaker.
         names: Lower-case names of the people talking; they are not news to each other.
     """
+    return _read(text, names)
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str, names: frozenset[str]) -> Reading:
     body, attachment = split_attachment(text)
     reading = Reading()
     for match in _SENTENCE.finditer(body):
