@@ -101,12 +101,23 @@ def plain(folder: Path) -> Any:
 
 
 def fill(raw: Any, news: list[Any]) -> None:
+    """Store the same entries as one would in plain Chroma: times (epoch seconds) and importance are numbers beside."""
+    stored = time.time()
     vectors = synthetic.embedder().embed([new.content for new in news], kind="document")
     raw.add(
         ids=[str(uuid.uuid4()) for _ in news],
         embeddings=vectors,
         documents=[new.content for new in news],
-        metadatas=[{"source": new.source, **new.metadata} for new in news],
+        metadatas=[
+            {
+                "source": new.source,
+                "timestamp": new.timestamp.timestamp(),
+                "created_at": stored,
+                "importance": new.importance_score,
+                **new.metadata,
+            }
+            for new in news
+        ],
     )
 
 

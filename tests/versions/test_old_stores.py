@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from scripts.store_fixture import told
 from tests.crash.checks import check_consistent
 
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "stores").glob("*.tar.xz"))
+NEXT = base.SCHEMA_VERSION + 1
 
 
 @pytest.fixture(params=FIXTURES, ids=lambda file: file.name.removesuffix(".tar.xz"))
@@ -59,9 +62,11 @@ def test_a_later_store_is_refused(config: MemoryConfig, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def a_next_schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the next version wrote sources in capitals."""
-    monkeypatch.setattr(base, "SCHEMA_VERSION", 2)
-    monkeypatch.setitem(STEPS, 1, lambda record: record | {"src": record["src"].upper()} if "src" in record else record)
+    """As if the next version wrote sources in capitals, and read nothing else."""
+    monkeypatch.setattr(base, "SCHEMA_VERSION", NEXT)
+    monkeypatch.setattr(base, "OLDEST_SCHEMA", NEXT)
+    loud = lambda record: record | {"src": record["src"].upper()} if "src" in record else record  # noqa: E731
+    monkeypatch.setitem(STEPS, NEXT - 1, loud)
 
 
 @pytest.mark.usefixtures("a_next_schema")
@@ -90,7 +95,7 @@ def test_a_store_is_migrated(old: Path) -> None:
 def test_a_migration_that_is_interrupted_goes_on(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was converted is not converted again; the first copy stays."""
     calls = 0
-    step = STEPS[1]
+    step = STEPS[NEXT - 1]
 
     def failing(record: dict[str, object]) -> dict[str, object]:
         nonlocal calls
@@ -100,10 +105,43 @@ def test_a_migration_that_is_interrupted_goes_on(old: Path, monkeypatch: pytest.
         return step(record)
 
     with monkeypatch.context() as broken:
-        broken.setitem(STEPS, 1, failing)
+        broken.setitem(STEPS, NEXT - 1, failing)
         with pytest.raises(StoreError, match="power"):
             migrate(_config(old))
     migrate(_config(old))
     with SyncMemoryManager(_config(old)) as memory:
         assert len(memory.list_memories(limit=None, include_superseded=True)) > 5
         check_consistent(memory)
+
+
+def _records(store: Path) -> dict[str, dict[str, object]]:
+    """What Chroma's own table holds of each entry, by id."""
+    with closing(sqlite3.connect(store / "chroma" / "chroma.sqlite3")) as db:
+        sql = "SELECT embedding_id, string_value FROM embeddings JOIN embedding_metadata USING (id) WHERE key = 'entry'"
+        return {memory_id: json.loads(record) for memory_id, record in db.execute(sql)}
+
+
+def test_a_store_of_schema_1_stays_one(old: Path) -> None:
+    """What is added to it has the form that the version which made it can read."""
+    with SyncMemoryManager(_config(old)) as memory:
+        memory.update_memory(memory.search_memory("where does Ana live in Oslo", limit=1)[0].id, importance_score=0.9)
+        added = memory.add_memory("something new").id
+    records = _records(old / "store")
+    assert all(record["id"] == memory_id for memory_id, record in records.items())
+    assert isinstance(records[added]["ts"], str)
+
+
+def test_schema_1_becomes_schema_2(old: Path) -> None:
+    """All entries stay what they were, their records get shorter, and a second time there is nothing to do."""
+    expected = json.loads((old / "expected.json").read_text())
+    before = _records(old / "store")
+    migrate(_config(old))
+    with SyncMemoryManager(_config(old)) as memory:
+        for namespace, entries in expected.items():
+            scoped = memory if namespace == "old" else memory.scoped(*namespace.split("/")[1:])
+            assert told(scoped) == entries
+            check_consistent(scoped)
+    after = _records(old / "store")
+    assert after.keys() == before.keys()
+    assert all(isinstance(record["ts"], int) and "id" not in record for record in after.values())
+    assert migrate(_config(old)) == MigrationReport(0, 0, None)

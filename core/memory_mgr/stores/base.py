@@ -13,8 +13,10 @@ from memory_mgr.protocols import Vectors
 from memory_mgr.stores.journal import Records
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when the way entries are written changes; stores with a higher one are refused."""
+OLDEST_SCHEMA = 1
+"""From this one on stores are read, and written on in their own form; lower ones have to be migrated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from memory_mgr.policy.lexical import FTS_COLUMNS, FTS_TOKENIZER
 from memory_mgr.types import Namespace
 
-CATALOG_VERSION = 3
+CATALOG_VERSION = 4
 """Raised when the tables change; a catalog with another one is thrown away and rebuilt."""
 
 _SCHEMA = f"""

@@ -298,11 +298,11 @@ class CatalogReader(CatalogFile):
         return int(self.all_rows("SELECT coalesce(max(seq), 0) FROM entries")[0][0])
 
     def _entry(self, row: tuple[Any, ...]) -> MemoryEntry:
-        tier, content, record = row
-        return decode_entry(content, record, self.namespace, MemoryType(tier))
+        memory_id, tier, content, record = row
+        return decode_entry(memory_id, content, record, self.namespace, MemoryType(tier))
 
 
-_ENTRY = "tier, content, record"
+_ENTRY = "id, tier, content, record"
 _POOL = """
 SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts, e.importance,
     (SELECT p.rowid FROM entries p WHERE p.tier = e.tier AND p.source = e.source AND (p.ts, p.seq) < (e.ts, e.seq)

@@ -139,7 +139,7 @@ class ChromaStore:
                 f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr reads "
                 f"up to {base.SCHEMA_VERSION}; upgrade memory-mgr"
             )
-        if schema < base.SCHEMA_VERSION:
+        if schema < base.OLDEST_SCHEMA:
             raise SchemaVersionError(
                 f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr "
                 f"writes {base.SCHEMA_VERSION}; run `memory-mgr migrate` (it keeps a copy, and --dry-run only tells)"
@@ -200,7 +200,7 @@ class ChromaStore:
                 ids=[e.id for e in part],
                 embeddings=vectors[start : start + self._connection.batch],
                 documents=[e.content for e in part],
-                metadatas=[{_RECORD: encode_entry(e)} for e in part],
+                metadatas=_records(collection, part),
             )
 
     def update(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry]) -> None:
@@ -210,7 +210,7 @@ class ChromaStore:
         def rewrite(collection: Collection) -> None:
             for start in range(0, len(entries), self._connection.batch):
                 part = entries[start : start + self._connection.batch]
-                collection.update(ids=[e.id for e in part], metadatas=[{_RECORD: encode_entry(e)} for e in part])
+                collection.update(ids=[e.id for e in part], metadatas=_records(collection, part))
 
         self._ask(namespace, tier, "updating", rewrite, None)
 
@@ -323,6 +323,12 @@ class ChromaStore:
 
 def _entries(result: Any, namespace: Namespace, tier: MemoryType) -> list[MemoryEntry]:
     return [
-        decode_entry(document, metadata[_RECORD], namespace, tier)
-        for document, metadata in zip(result["documents"], result["metadatas"], strict=True)
+        decode_entry(memory_id, document, metadata[_RECORD], namespace, tier)
+        for memory_id, document, metadata in zip(result["ids"], result["documents"], result["metadatas"], strict=True)
     ]
+
+
+def _records(collection: Collection, entries: Sequence[MemoryEntry]) -> list[Any]:
+    """Entries as metadata, in the collection's own form: those who could read it before still can."""
+    schema = (collection.metadata or {})["memory_mgr_schema"]
+    return [{_RECORD: encode_entry(entry, schema)} for entry in entries]

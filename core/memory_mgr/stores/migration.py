@@ -16,10 +16,21 @@ from typing import Any
 from memory_mgr.config import MemoryConfig
 from memory_mgr.errors import StoreUnavailableError
 from memory_mgr.stores import base
+from memory_mgr.stores.codec import entry_of, short_record_of
+from memory_mgr.types import MemoryType
 
 Record = dict[str, Any]
-STEPS: dict[int, Callable[[Record], Record]] = {}
-"""By the schema a step leads away from, to the one above it. There is only schema 1 so far, so there are none."""
+
+
+def _shortened(record: Record) -> Record:
+    """Schema 2: no id, times as numbers."""
+    if "id" not in record:
+        return record
+    return short_record_of(entry_of("", record, (), MemoryType.LONG_TERM))
+
+
+STEPS: dict[int, Callable[[Record], Record]] = {1: _shortened}
+"""By the schema a step leads away from, to the one above it."""
 
 
 @dataclass(frozen=True, slots=True)
