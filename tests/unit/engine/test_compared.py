@@ -62,3 +62,17 @@ def _added(memory: SyncMemoryManager, said: list[tuple[str, int, str, str]]) -> 
 
 def _planned(entries: list[MemoryEntry], changed: set[str]) -> list[object]:
     return list(plan_supersessions([statement(entry) for entry in entries], changed=changed))
+
+
+def test_what_is_compared_does_not_grow_with_the_namespace() -> None:
+    """However often the same was said before, a new statement is compared with those around it."""
+    config = MemoryConfig(path=":memory:", embedder=FakeEmbedder(), clock=FakeClock(_START + timedelta(days=300)))
+    with SyncMemoryManager(config) as memory, memory._runtime.lease(memory.namespace) as repository:
+        statements = repository.read(lambda catalog: Statements(catalog, MemoryType.LONG_TERM, memory._runtime.now()))
+        said = [("I live in Paris." if n % 2 else "I live in Rome.", 24 * n, "Ann", "a") for n in range(200)]
+        comparable(statements, _added(memory, said), SupersessionConfig())
+        new = _added(memory, [("I live in Oslo.", 24 * 100, "Ann", "a")])
+        near = comparable(statements, new, SupersessionConfig())
+        assert len(near) < len(said)
+        times = {entry.id: entry.timestamp for entry in statements.by_ids(near)}
+        assert all(abs(moment - new[0].timestamp) <= timedelta(days=60) for moment in times.values())
