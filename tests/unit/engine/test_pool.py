@@ -17,7 +17,7 @@ def test_few_namespaces_stay_open_where_few_files_may(
 ) -> None:
     """One for every 32 files the process may open, at least one, at most what is configured."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
-    config = MemoryConfig(in_memory=True, namespace="root", embedder=FakeEmbedder(8), open_namespaces=wanted)
+    config = MemoryConfig(path=tmp_path, namespace="root", embedder=FakeEmbedder(8), open_namespaces=wanted)
     with SyncMemoryManager(config) as memory:
         for number in range(5):
             memory.scoped(number).stats()
