@@ -26,7 +26,7 @@ _LONG_AGO = 10**11
 """Seconds added to times, so that all that Python knows sort as texts of one length."""
 _STAMP_CHARS = 19
 _CURRENT = "e.tier = ? AND e.whole IS NULL AND e.superseded_by IS NULL AND (e.expires IS NULL OR e.expires > ?)"
-_ENTRY = "e.tier, e.content, e.record"
+_ENTRY = "e.id, e.tier, e.content, e.record"
 
 
 class Statements:
@@ -112,7 +112,8 @@ class Statements:
 
     def _found(self, sql: str, parameters: Sequence[object]) -> list[MemoryEntry]:
         rows: list[tuple[Any, ...]] = self._catalog.all_rows(sql, parameters)
-        return [decode_entry(text, record, self._catalog.namespace, MemoryType(tier)) for tier, text, record in rows]
+        namespace = self._catalog.namespace
+        return [decode_entry(i, text, record, namespace, MemoryType(tier)) for i, tier, text, record in rows]
 
 
 def _prefix(line: str) -> str:
