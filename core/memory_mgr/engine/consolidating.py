@@ -50,10 +50,6 @@ Progress = Callable[[int, int], None]
 """Called with (entries looked at, entries in all)."""
 
 TIER = MemoryType.LONG_TERM
-WATERMARK = "consolidated/2"
-"""The catalog remembers up to which sequence was consolidated; if it is lost, all is looked at again."""
-ADVISED = "advised_through"
-"""The same for what the model was asked about."""
 _SLICE = 500
 """New entries looked at together; between slices the time limit is looked at and the watermark moved."""
 
@@ -96,10 +92,10 @@ class Consolidation:
         """Do it, and say what was done."""
         if not self._dry_run:
             self._summarize_rest()
-        self._look_through(WATERMARK, self._consolidated, progress)
+        self._look_through(marks.CONSOLIDATED, self._consolidated, progress)
         if self._runtime.judge is not None:
             advice = Advice(self._runtime.judge, self._runtime.config.model.batch, self._repository, self._by_ids)
-            self._look_through(ADVISED, advice.changes, None)
+            self._look_through(marks.ADVISED, advice.changes, None)
         if self._complete and not self._errors and not self._dry_run:
             self._repository.read(lambda catalog: marks.forget_changed(catalog, self._changed))
         return UpkeepReport(
@@ -236,6 +232,6 @@ class Consolidation:
 
 def look_again(repository: Repository, sequence: int) -> None:
     """Entries from this sequence on are new, whatever was looked at before."""
-    for mark in (WATERMARK, ADVISED):
+    for mark in (marks.CONSOLIDATED, marks.ADVISED):
         if sequence <= repository.read(lambda catalog, mark=mark: marks.through(catalog, mark)):  # type: ignore[misc]
             repository.read(lambda catalog, mark=mark: marks.move(catalog, mark, sequence - 1))  # type: ignore[misc]

@@ -19,7 +19,7 @@ from memory_mgr.engine.messages import said
 from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
-from memory_mgr.stores.marks import note_changed
+from memory_mgr.stores.marks import note_changed, note_late
 from memory_mgr.stores.passages import document_vectors, has_passages, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import JSON, PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
@@ -177,6 +177,8 @@ class Writer:
         with repository.lock:
             moved = [replace(e, memory_type=tier, revision=e.revision + 1, embedding=None) for e in entries]
             repository.move(moved, [e.memory_type for e in entries])
+            if tier is MemoryType.LONG_TERM:
+                repository.read(lambda catalog: note_late(catalog, moved))
             return moved
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from memory_mgr.stores.catalog import Catalog
+from memory_mgr.types import MemoryEntry
 
+CONSOLIDATED = "consolidated/2"
+"""Up to which sequence was consolidated; if it is lost, all is looked at again."""
+ADVISED = "advised_through"
+"""The same for what the model was asked about."""
 _CHANGED = "changed/"
 
 
@@ -24,6 +29,12 @@ def note_changed(catalog: Catalog, memory_ids: Iterable[str]) -> None:
     with catalog.transaction():
         for memory_id in memory_ids:
             catalog.set_meta(f"{_CHANGED}{memory_id}", "")
+
+
+def note_late(catalog: Catalog, entries: Iterable[MemoryEntry]) -> None:
+    """Entries that came to the tier that is consolidated; what was looked at beyond them is past them already."""
+    done = max(through(catalog, CONSOLIDATED), through(catalog, ADVISED))
+    note_changed(catalog, [entry.id for entry in entries if entry.sequence <= done])
 
 
 def changed(catalog: Catalog) -> set[str]:

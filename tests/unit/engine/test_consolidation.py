@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from memory_mgr import MemoryConfig, MemoryEntry, Message, NewMemory, ShortTermConfig, SyncMemoryManager
+from memory_mgr import (
+    MemoryConfig,
+    MemoryEntry,
+    Message,
+    NewMemory,
+    ShortTermConfig,
+    SyncConversationContext,
+    SyncMemoryManager,
+)
 from memory_mgr.engine.upkeep import Upkeep
 from memory_mgr.policy.retention import RetentionConfig
 from memory_mgr.testing import FakeClock
@@ -199,4 +207,17 @@ def test_an_entry_whose_text_changed_is_looked_at_again(memory: SyncMemoryManage
     assert memory.consolidate().actions == ()
     memory.update_memory(first.id, content="tea at five")
     assert [a.kind for a in memory.consolidate().actions] == ["merge"]
+    assert memory.consolidate().actions == ()
+
+
+def test_a_message_archived_late_hides_what_it_replaces(memory: SyncMemoryManager) -> None:
+    """Though everything stored after it was consolidated long before it left its window."""
+    old = memory.add_memory("I live in Paris.", speaker="Ann", timestamp=_day(0))
+    chat = SyncConversationContext("chat", memory=memory)
+    chat.add_messages([Message(role="user", content="I moved to Berlin.", name="Ann", timestamp=_day(40))])
+    memory.add_memory("Tea is at five.", timestamp=_day(41))
+    assert memory.consolidate().actions == ()
+    chat.archive(1)
+    (archived,) = chat.entries()
+    assert [(a.id, a.other) for a in memory.consolidate().actions] == [(old.id, archived.id)]
     assert memory.consolidate().actions == ()
