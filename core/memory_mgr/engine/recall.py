@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,11 @@ from memory_mgr.stores.catalog_reading import PoolRow
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
 from memory_mgr.stores.stems import stems
-from memory_mgr.types import MemoryEntry
+from memory_mgr.types import MemoryEntry, MemoryType
 
 Vector = NDArray[np.float32]
+Matching = dict[MemoryType, list[int]]
+"""Rows of the catalog by tier."""
 
 
 class Recaller:
@@ -78,18 +80,19 @@ class Recaller:
         selection = selection.with_passages()
         query = analyse(text, now=selection.now, config=self._config)
         vector = self._runtime.embed([query.text], "query")[0]
-        words = repository.read(lambda catalog: self._words(catalog, query, selection))
-        near = self._near(repository, vector, selection)
-        rows, hits = repository.read(lambda catalog: _pool(catalog, vector, {*words, *near}, selection))
+        among = repository.read(lambda catalog: _matching(catalog, selection))
+        words = repository.read(lambda catalog: self._words(catalog, query, selection, among))
+        near = self._near(repository, vector, selection, among)
+        rows = repository.read(lambda catalog: _pool(catalog, vector, {*words, *near}, selection))
         wanted = limit if self._runtime.reranker is None else max(limit, self._config.rerank_candidates)
-        items = _items(rows, words, hits)
+        items = _items(rows, words)
         ranked = rank(query, items, self._config, now=selection.now, limit=wanted)
         by_id = {row.id: row for row in rows.values()}
         return self._reranked(query, ranked, by_id)[:limit], by_id
 
     # --- candidates ----------------------------------------------------------------------------------------
 
-    def _words(self, catalog: Catalog, query: Query, selection: Selection) -> dict[int, float]:
+    def _words(self, catalog: Catalog, query: Query, selection: Selection, among: Matching | None) -> dict[int, float]:
         """BM25 by row of the entries that share words with the query."""
         stemmed = stems(query.terms)
         entries = sum(catalog.tier_counts().values())
@@ -103,30 +106,33 @@ class Recaller:
         if not expression:
             return {}
         limit = self._config.lexical_candidates
-        return dict(catalog.words_matching(expression, selection, self._config.column_weights, limit))
+        rows = None if among is None else set(chain.from_iterable(among.values()))
+        return dict(catalog.words_matching(expression, selection, self._config.column_weights, limit, rows))
 
     @staticmethod
     def _repaired(catalog: Catalog, stem: str) -> str | None:
         """The word that was probably meant by one that nobody ever wrote."""
         return repair_term(stem, catalog.vocabulary(stem[:2]))
 
-    def _near(self, repository: Repository, vector: Vector, selection: Selection) -> set[int]:
+    def _near(self, repository: Repository, vector: Vector, selection: Selection, among: Matching | None) -> set[int]:
         """Rows whose vectors are nearest to the query's."""
         found: set[int] = set()
         totals = repository.read(lambda catalog: catalog.stored_counts())
         for tier in selection.tiers:
             if totals[tier]:
-                found |= self._near_in(repository, vector, selection.narrowed([tier]), totals[tier])
+                matching = None if among is None else among[tier]
+                found |= self._near_in(repository, vector, selection.narrowed([tier]), totals[tier], matching)
         return found
 
-    def _near_in(self, repository: Repository, vector: Vector, selection: Selection, total: int) -> set[int]:
+    def _near_in(
+        self, repository: Repository, vector: Vector, selection: Selection, total: int, matching: Sequence[int] | None
+    ) -> set[int]:
         wanted = self._config.dense_candidates
-        matching = None if selection.filter is None else repository.read(lambda c: c.matching(selection))
         plan = plan_dense(total, total if matching is None else len(matching), wanted)
         if not plan.exact:
             ids = [i for i, _ in repository.store.query(repository.namespace, selection.tiers[0], vector, plan.top_k)]
             rows = repository.read(lambda catalog: catalog.rowids(selection, ids))
-            if len(rows) >= wanted or len(ids) < plan.top_k or selection.filter is None:
+            if len(rows) >= wanted or len(ids) < plan.top_k or matching is None:
                 return {rows[i] for i in [i for i in ids if i in rows][:wanted]}
         among = repository.read(lambda c: c.matching(selection)) if matching is None else matching
         return set(repository.read(lambda catalog: catalog.exact(vector, among, wanted)))
@@ -161,34 +167,38 @@ def _reranking(reranker: Reranker, query: str, texts: list[str]) -> list[float]:
     return scores
 
 
-def _pool(
-    catalog: Catalog, vector: Vector, hits: set[int], selection: Selection
-) -> tuple[dict[int, PoolRow], set[int]]:
-    """The hits and their neighbours by row, and which of all these the selection holds."""
-    rows = {row.rowid: row for row in catalog.pool(sorted(hits), vector)}
+def _matching(catalog: Catalog, selection: Selection) -> Matching | None:
+    """The rows of a selection by tier; None if nothing but tiers selects, for that would be nearly all."""
+    if selection.filter is None:
+        return None
+    return {tier: catalog.matching(selection.narrowed([tier])) for tier in selection.tiers}
+
+
+def _pool(catalog: Catalog, vector: Vector, hits: set[int], selection: Selection) -> dict[int, PoolRow]:
+    """The hits and their neighbours by row."""
+    rows = {row.rowid: row for row in catalog.pool(sorted(hits), vector, selection)}
     around = {i for row in rows.values() for i in (row.previous, row.following) if i is not None} - rows.keys()
-    rows |= {row.rowid: row for row in catalog.pool(sorted(around), vector)}
-    return rows, catalog.eligible(list(rows), selection)
+    return rows | {row.rowid: row for row in catalog.pool(sorted(around), vector, selection)}
 
 
-def _items(rows: dict[int, PoolRow], words: dict[int, float], eligible: set[int]) -> Sequence[Item]:
+def _items(rows: dict[int, PoolRow], words: dict[int, float]) -> Sequence[Item]:
     ids = {row.rowid: row.id for row in rows.values()}
     return [
         Item(
-            id=row.id,
-            content=row.content,
-            speaker=row.speaker,
-            source=row.source,
+            row.id,
+            row.content,
+            row.ts,
             tier=row.tier,
-            timestamp=datetime.fromtimestamp(row.ts, UTC),
+            source=row.source,
+            speaker=row.speaker,
             dense=row.similarity,
             lexical=words.get(row.rowid, 0.0),
             previous_id=None if row.previous is None else ids.get(row.previous),
             next_id=None if row.following is None else ids.get(row.following),
             importance=row.importance,
-            recalled=None if row.recalled is None else datetime.fromtimestamp(row.recalled, UTC),
+            recalled=row.recalled,
             parent=row.whole,
-            eligible=row.rowid in eligible,
+            eligible=bool(row.eligible),
         )
         for row in rows.values()
     ]

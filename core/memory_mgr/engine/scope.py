@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -78,7 +79,5 @@ class Scope:
 
     def _recallable(self, memory_type: Tiers, filters: Filters | None, *, hidden: bool = False) -> Selection:
         """As `_selection`, without what is in quarantine."""
-        if self.config.suspicion.hides:
-            harmless = {"suspicious": False}
-            filters = {"$and": [dict(filters), harmless]} if filters else harmless
-        return self._selection(memory_type, filters, hidden=hidden)
+        selection = self._selection(memory_type, filters, hidden=hidden)
+        return replace(selection, harmless=self.config.suspicion.hides)

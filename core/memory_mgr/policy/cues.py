@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
+import numpy as np
+
+from memory_mgr.policy.fusion import Floats
 from memory_mgr.policy.lexicon import load_pattern
 
 _SPEAKER = re.compile(r"^([^\W\d_][\w.'’ -]{0,39}): ")
@@ -38,13 +42,15 @@ def tells_number(content: str) -> bool:
     return bool(load_pattern("recall_words", "number").search(content[:_HEAD]))
 
 
-def substance(content: str) -> float:
-    """How much `content` says, in [0, 1]: the logarithm of its words, full at 50.
+def substances(contents: Sequence[str]) -> Floats:
+    """How much each text says, in [0, 1]: the logarithm of its words, full at 50.
 
     Scripts without spaces are counted by characters, two a word.
     """
-    head = content[:_HEAD]
-    count = float(len(head.split()))
-    if not head.isascii():
-        count = max(count, sum(c > "\u0e00" for c in head) / 2)
-    return min(1.0, math.log1p(count) / math.log1p(_FULL_SUBSTANCE_WORDS))
+    counts = np.array([_words(content[:_HEAD]) for content in contents], np.float64)
+    return np.minimum(1.0, np.log1p(counts) / math.log1p(_FULL_SUBSTANCE_WORDS))
+
+
+def _words(text: str) -> float:
+    count = len(text.split())
+    return count if text.isascii() else max(count, sum(c > "\u0e00" for c in text) / 2)

@@ -6,9 +6,10 @@ One pure function, `rank`, sums evidence. Each kind of evidence lies in [0, 1], 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,14 +31,13 @@ _REPEATED = 0.5
 """What is left of the score of an entry whose words were all said by a better one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(NamedTuple):
     """One entry of the pool that is ranked.
 
     Attributes:
         id: Of the entry or passage.
         content: Verbatim; may name its speaker in front.
-        timestamp: When it was said (aware).
+        timestamp: When it was said, in epoch seconds.
         tier: Which memory it is in.
         source: The stream it came from.
         speaker: Who said it; None = what `content` says.
@@ -46,7 +46,7 @@ class Item:
         previous_id: The entry before it in the same source and tier; need not be in the pool.
         next_id: The entry after it.
         importance: In [0, 1].
-        recalled: When it was last a result (aware), None = never.
+        recalled: When it was last a result, in epoch seconds, None = never.
         parent: The entry that a passage is part of; None = it is whole.
         hit: Found by itself, not only as a neighbour.
         eligible: May be returned; False = serves as context only.
@@ -54,7 +54,7 @@ class Item:
 
     id: str
     content: str
-    timestamp: datetime
+    timestamp: float
     tier: str = "long_term"
     source: str | None = None
     speaker: str | None = None
@@ -63,7 +63,7 @@ class Item:
     previous_id: str | None = None
     next_id: str | None = None
     importance: float = 0.5
-    recalled: datetime | None = None
+    recalled: float | None = None
     parent: str | None = None
     hit: bool = True
     eligible: bool = True
@@ -105,8 +105,7 @@ def rank(
     scale = 1.0 / max(sum(_weights(settings).values()), 1e-9)
     contributions = {name: values * scale for name, values in parts.items()}
     totals = np.clip(np.sum(list(contributions.values()), axis=0), 0.0, 1.0)
-    eligible = (i for i, item in enumerate(items) if item.eligible)
-    order = sorted(eligible, key=lambda i: _rank_key(items[i], float(totals[i])))
+    order = _order(totals, items)
     if not any(item.parent for item in items):
         order = _without_repeats(order, totals, items, limit)
     return _best_passages(order, items, totals, contributions, limit)
@@ -131,19 +130,16 @@ def _weights(config: RecallConfig) -> dict[str, float]:
 
 def _evidence(query: Query, items: Sequence[Item], config: RecallConfig, now: datetime) -> dict[str, Floats]:
     """The weighted contribution of each kind of evidence to each item."""
-    lexical = lexical_scale(_column(items, lambda item: item.lexical), config.lexical_floor)
-    dense = dense_scale(_column(items, lambda item: item.dense), config.dense_span)
+    lexical = lexical_scale(np.array([i.lexical for i in items], np.float64), config.lexical_floor)
+    dense = dense_scale(np.array([i.dense for i in items], np.float64), config.dense_span)
     speakers = [item.speaker or cues.speaker_of(item.content) for item in items]
     around = _neighbourhood(items, speakers, config)
     match = _match(lexical, dense, config)
-    asks = [cues.is_question(item.content) for item in items]
-    alone = around.alone()
+    asks = np.array([cues.is_question(item.content) for item in items], bool)
     weights = _weights(config)
-    beside = np.where(alone, _ALONE_NEIGHBOUR * match, around.best_beside(match))
+    beside = np.where(around.alone, _ALONE_NEIGHBOUR * match, around.best_beside(match))
     utterance = around.best_of_utterance(match)
-    substance = [
-        _ALONE_SUBSTANCE if by_itself else cues.substance(i.content) for by_itself, i in zip(alone, items, strict=True)
-    ]
+    substance = cues.substances([item.content for item in items])
     return {
         "lexical": weights["lexical"] * lexical,
         "dense": weights["dense"] * dense,
@@ -153,15 +149,11 @@ def _evidence(query: Query, items: Sequence[Item], config: RecallConfig, now: da
         "time": weights["time"] * _times(query, items),
         "cue": weights["cue"] * _cues(query, items),
         "speaker": weights["speaker"] * _named_speaker(query, speakers),
-        "substance": weights["substance"] * np.array(substance),
-        "statement": weights["statement"] * (1.0 - np.array(asks, dtype=np.float64)),
-        "importance": weights["importance"] * np.clip(_column(items, lambda item: item.importance), 0.0, 1.0),
-        "recency": weights["recency"] * _recencies(items, now, config),
+        "substance": weights["substance"] * np.where(around.alone, _ALONE_SUBSTANCE, substance),
+        "statement": weights["statement"] * ~asks,
+        "importance": weights["importance"] * np.clip([item.importance for item in items], 0.0, 1.0),
+        "recency": weights["recency"] * recency(items, now, config),
     }
-
-
-def _column(items: Sequence[Item], read: Callable[[Item], float]) -> Floats:
-    return np.array([read(item) for item in items], dtype=np.float64)
 
 
 def _match(lexical: Floats, dense: Floats, config: RecallConfig) -> Floats:
@@ -172,39 +164,26 @@ def _match(lexical: Floats, dense: Floats, config: RecallConfig) -> Floats:
 
 def _neighbourhood(items: Sequence[Item], speakers: Sequence[str | None], config: RecallConfig) -> Neighbourhood:
     places = [
-        Place(
-            i.id,
-            (i.source, i.tier) if i.source is not None else None,
-            i.timestamp,
-            s,
-            i.previous_id,
-            i.next_id,
-        )
-        for i, s in zip(items, speakers, strict=True)
+        Place(i.id, None if i.source is None else (i.source, i.tier), i.timestamp, speaker, i.previous_id, i.next_id)
+        for i, speaker in zip(items, speakers, strict=True)
     ]
-    return Neighbourhood(places, timedelta(hours=config.context_gap_hours))
+    return Neighbourhood(places, config.context_gap_hours * 3600)
 
 
 def _times(query: Query, items: Sequence[Item]) -> Floats:
     if not query.times:
         return np.zeros(len(items))
-    return _column(items, lambda item: time_fit(query.times, item.timestamp))
-
-
-def _recencies(items: Sequence[Item], now: datetime, config: RecallConfig) -> Floats:
-    if not config.recency_weight:
-        return np.zeros(len(items))
-    return _column(items, lambda item: recency(item, now, config))
+    return np.array([time_fit(query.times, datetime.fromtimestamp(i.timestamp, UTC)) for i in items], np.float64)
 
 
 def _cues(query: Query, items: Sequence[Item]) -> Floats:
     """Whether an item tells the kind of thing the query asks for: a time, an amount."""
-    told = np.zeros(len(items))
+    told = np.zeros(len(items), bool)
     if query.asks_when:
-        told = np.maximum(told, _column(items, lambda item: cues.tells_time(item.content)))
+        told |= [cues.tells_time(item.content) for item in items]
     if query.asks_number:
-        told = np.maximum(told, _column(items, lambda item: cues.tells_number(item.content)))
-    return told
+        told |= [cues.tells_number(item.content) for item in items]
+    return told.astype(np.float64)
 
 
 def _named_speaker(query: Query, speakers: Sequence[str | None]) -> Floats:
@@ -216,18 +195,29 @@ def _named_speaker(query: Query, speakers: Sequence[str | None]) -> Floats:
     return np.array([float(s in named) for s in speakers])
 
 
-def recency(item: Item, now: datetime, config: RecallConfig) -> float:
-    """How recent `item` is, in (0, 1]: halved with every half-life of its tier, as in memweave.
+def recency(items: Sequence[Item], now: datetime, config: RecallConfig) -> Floats:
+    """How recent each item is, in (0, 1]: halved with every half-life of its tier, as in memweave.
 
     Being recalled makes it young again, by `recall_renews` of its age (Generative Agents, Park et al. 2023, count
     from the last access alone).
     """
-    half_life = config.half_life_days.get(item.tier, 90.0)
-    age = max(0.0, (now - item.timestamp).total_seconds() / 86400)
-    if item.recalled is not None:
-        since = max(0.0, (now - item.recalled).total_seconds() / 86400)
-        age -= config.recall_renews * max(0.0, age - since)
-    return float(2.0 ** -min(age / half_life, 1000.0))
+    half_lives = np.array([config.half_life_days.get(item.tier, 90.0) for item in items])
+    said = np.array([item.timestamp for item in items])
+    recalled = np.array([item.timestamp if item.recalled is None else item.recalled for item in items])
+    age, since = (np.maximum(0.0, (now.timestamp() - moments) / 86400) for moments in (said, recalled))
+    age -= config.recall_renews * np.maximum(0.0, age - since)
+    recent: Floats = 2.0 ** -np.minimum(age / half_lives, 1000.0)
+    return recent
+
+
+def _order(totals: Floats, items: Sequence[Item]) -> list[int]:
+    """Positions of the eligible items, best first."""
+    eligible = [i for i, item in enumerate(items) if item.eligible]
+    # By id first, then by a stable sort, because numpy sorts numbers faster than Python sorts tuples.
+    by_id = np.array(sorted(eligible, key=lambda i: items[i].id), np.int64)
+    times = np.array([items[i].timestamp for i in by_id.tolist()])
+    ordered: list[int] = by_id[np.lexsort((-times, -totals[by_id]))].tolist()
+    return ordered
 
 
 def _without_repeats(order: Sequence[int], totals: Floats, items: Sequence[Item], limit: int) -> list[int]:
@@ -242,11 +232,7 @@ def _without_repeats(order: Sequence[int], totals: Floats, items: Sequence[Item]
         if said in seen:
             totals[i] *= _REPEATED
         seen.add(said)
-    return sorted(front, key=lambda i: _rank_key(items[i], float(totals[i])))
-
-
-def _rank_key(item: Item, total: float) -> tuple[float, float, str]:
-    return -total, -item.timestamp.timestamp(), item.id
+    return sorted(front, key=lambda i: (-totals[i], -items[i].timestamp, items[i].id))
 
 
 def _best_passages(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,13 +23,16 @@ _FREQUENT = 1000
 """Entries from which on a term's count is remembered."""
 _TEXT_CHARS = 4000
 """Characters of an entry that ranking looks at."""
+_SPARE = 2
+"""Times as many matches of words as wanted are read first, because some may be out of sight."""
 
 
 class PoolRow(NamedTuple):
     """An entry as ranking sees it.
 
     `previous` and `following` are rows of the same stream, `ts` is in epoch seconds, as is `recalled` (when it was
-    last a result, as far as that was flushed); `whole` is the id of the entry that a passage is part of.
+    last a result, as far as that was flushed); `whole` is the id of the entry that a passage is part of; `eligible`
+    tells whether the selection holds it.
     """
 
     rowid: int
@@ -42,6 +47,7 @@ class PoolRow(NamedTuple):
     following: int | None
     whole: str | None
     recalled: float | None
+    eligible: int
     similarity: float
 
 
@@ -56,7 +62,12 @@ class CatalogReader(CatalogFile):
         super().__init__(path, namespace)
 
     def words_matching(
-        self, match: str, selection: Selection, weights: Sequence[float], limit: int
+        self,
+        match: str,
+        selection: Selection,
+        weights: Sequence[float],
+        limit: int,
+        among: Collection[int] | None = None,
     ) -> list[tuple[int, float]]:
         """The best (rowid, BM25) for an FTS5 expression, higher is better, best first.
 
@@ -65,17 +76,24 @@ class CatalogReader(CatalogFile):
             selection: What may be found.
             weights: One per column of the word index.
             limit: How many at most.
+            among: The rows of the selection if they are known.
         """
+        ranked = f"SELECT rowid, -bm25(words, {', '.join('?' * len(weights))}) AS score FROM words WHERE words MATCH ?"
+        # One look at an entry for each match costs more than finding the matches.
+        if among is not None:
+            found = [row for row in self.all_rows(ranked, [*weights, match]) if row[0] in among]
+            return heapq.nlargest(limit, found, key=itemgetter(1))
+        spare = self.all_rows(f"{ranked} ORDER BY score DESC LIMIT ?", [*weights, match, _SPARE * limit])
+        seen = self.eligible([row[0] for row in spare], selection)
+        best = [row for row in spare if row[0] in seen][:limit]
+        if len(best) == limit or len(spare) < _SPARE * limit:
+            return best
         condition, parameters = selection.where(per_row=True)
-        marks = ", ".join("?" * len(weights))
-        # CROSS JOIN keeps SQLite from walking a range of time and asking the words of each entry in it.
-        rows = self.all_rows(
-            f"SELECT entries.rowid, -bm25(words, {marks}) AS score FROM words"
-            f" CROSS JOIN entries ON entries.rowid = words.rowid WHERE words MATCH ? AND {condition}"
-            " ORDER BY score DESC LIMIT ?",
+        return self.all_rows(
+            f"WITH found AS ({ranked}) SELECT found.rowid, score FROM found CROSS JOIN entries"
+            f" ON entries.rowid = found.rowid WHERE {condition} ORDER BY score DESC LIMIT ?",
             [*weights, match, *parameters, limit],
         )
-        return [(int(rowid), float(score)) for rowid, score in rows]
 
     def document_frequency(self, terms: Sequence[str], entries: int) -> dict[str, int]:
         """In how many entries each indexed term occurs, about; terms that do not occur are left out.
@@ -177,9 +195,10 @@ class CatalogReader(CatalogFile):
         )
         return [str(row[0]) for row in rows]
 
-    def pool(self, rowids: Sequence[int], query: NDArray[np.float32]) -> list[PoolRow]:
+    def pool(self, rowids: Sequence[int], query: NDArray[np.float32], selection: Selection) -> list[PoolRow]:
         """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
-        rows = self.all_rows(_POOL, (_TEXT_CHARS, json.dumps(list(rowids))))
+        condition, parameters = selection.where(per_row=True)
+        rows = self.all_rows(_POOL.format(eligible=condition), [_TEXT_CHARS, *parameters, json.dumps(list(rowids))])
         scores = self._cosines(query, [row[0] for row in rows])
         return [PoolRow._make((*row, score)) for row, score in zip(rows, scores.tolist(), strict=True)]
 
@@ -262,11 +281,8 @@ class CatalogReader(CatalogFile):
         return [self._entry(row) for row in rows]
 
     def conversations(self) -> list[str]:
-        """Sources of messages (and of whatever else is no plain memory), sorted."""
-        rows = self.all_rows(
-            "SELECT DISTINCT source FROM entries WHERE tier IN ('short_term', 'long_term') AND kind <> 'memory'"
-            " AND whole IS NULL AND source IS NOT NULL ORDER BY source"
-        )
+        """Sources of messages, sorted."""
+        rows = self.all_rows("SELECT DISTINCT source FROM entries WHERE kind = 'message' ORDER BY source")
         return [str(row[0]) for row in rows]
 
     def derivations(self) -> dict[str, int]:
@@ -304,13 +320,13 @@ class CatalogReader(CatalogFile):
 
 _ENTRY = "id, tier, content, record"
 _POOL = """
-SELECT e.rowid, e.id, e.tier, e.source, e.speaker, substr(e.content, 1, ?), e.ts, e.importance,
-    (SELECT p.rowid FROM entries p WHERE p.tier = e.tier AND p.source = e.source AND (p.ts, p.seq) < (e.ts, e.seq)
-     AND p.whole IS NULL AND e.whole IS NULL
+SELECT entries.rowid, entries.id, tier, source, speaker, substr(content, 1, ?), ts, importance,
+    (SELECT p.rowid FROM entries p WHERE p.tier = entries.tier AND p.source = entries.source
+     AND (p.ts, p.seq) < (entries.ts, entries.seq) AND p.whole IS NULL AND entries.whole IS NULL
      ORDER BY p.ts DESC, p.seq DESC LIMIT 1),
-    (SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
-     AND n.whole IS NULL AND e.whole IS NULL
+    (SELECT n.rowid FROM entries n WHERE n.tier = entries.tier AND n.source = entries.source
+     AND (n.ts, n.seq) > (entries.ts, entries.seq) AND n.whole IS NULL AND entries.whole IS NULL
      ORDER BY n.ts, n.seq LIMIT 1),
-    e.whole, e.accessed
-FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
+    whole, accessed, {eligible}
+FROM json_each(?) AS wanted CROSS JOIN entries ON entries.rowid = wanted.value
 """

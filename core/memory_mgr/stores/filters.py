@@ -30,6 +30,7 @@ COMBINATIONS = ("$and", "$or", "$not")
 _RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _ORIGIN = "coalesce(json_extract(entries.record, '$.det.origin'), 'user')"
 _TRUST = " ".join(f"WHEN '{name}' THEN {trust}" for name, trust in TRUST.items())
+SUSPICIOUS = "(json_extract(entries.record, '$.det.suspicious') IS NOT NULL)"
 _FIELDS = {
     "timestamp": "entries.ts",
     "source": "entries.source",
@@ -37,7 +38,7 @@ _FIELDS = {
     "memory_type": "entries.tier",
     "origin": _ORIGIN,
     "trust": f"(CASE {_ORIGIN} {_TRUST} END)",
-    "suspicious": "(json_extract(entries.record, '$.det.suspicious') IS NOT NULL)",
+    "suspicious": SUSPICIOUS,
 }
 _MAX_DEPTH = 32
 _MAX_PARTS = 1000
@@ -343,6 +344,16 @@ def to_sql(expression: Filter, *, per_row: bool = False) -> tuple[str, list[obje
         texts.append(f"({condition})")
         values += parameters
     return word.join(texts) or nothing, values
+
+
+def names_rows(expression: Filter) -> bool:
+    """Whether metadata picks the rows, so that a walk through them all is not needed to find them."""
+    if isinstance(expression, AllOf):
+        by_source = any(isinstance(p, Condition) and p.field == "source" for p in expression.parts)
+        return not by_source and any(names_rows(part) for part in expression.parts)
+    if isinstance(expression, AnyOf):
+        return bool(expression.parts) and all(names_rows(part) for part in expression.parts)
+    return isinstance(expression, Condition) and expression.field is None
 
 
 def _condition_sql(condition: Condition, *, per_row: bool) -> tuple[str, list[object]]:

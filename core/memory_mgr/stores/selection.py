@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memory_mgr.stores.filters import Filter, to_sql
+from memory_mgr.stores.filters import SUSPICIOUS, Filter, names_rows, to_sql
 from memory_mgr.types import MemoryType
 
 ALL_TIERS = tuple(MemoryType)
@@ -21,6 +21,7 @@ class Selection:
         now: Entries that expired by then are hidden.
         filter: A parsed filter, None = everything.
         hidden: Show superseded and expired entries too.
+        harmless: Leave out what looks like an instruction (see `policy.suspicion`).
         passages: Show the passages of long entries too.
     """
 
@@ -28,6 +29,7 @@ class Selection:
     now: datetime
     filter: Filter | None = None
     hidden: bool = False
+    harmless: bool = False
     passages: bool = False
 
     def where(self, *, per_row: bool = False) -> tuple[str, list[object]]:
@@ -36,6 +38,8 @@ class Selection:
         if not self.hidden:
             clauses.append("superseded_by IS NULL AND (expires IS NULL OR expires > ?)")
             parameters.append(self.now.timestamp())
+        if self.harmless:
+            clauses.append(f"NOT {SUSPICIOUS}")
         # Who looks at passages searches, and what has no vector is not to be found.
         clauses.append("vector IS NOT NULL" if self.passages else "whole IS NULL")
         if self.filter is not None:
@@ -46,7 +50,9 @@ class Selection:
 
     def _tier_clause(self) -> tuple[list[str], list[object]]:
         marks = ",".join("?" * len(self.tiers))
-        return [f"entries.tier IN ({marks})"], [tier.value for tier in self.tiers]
+        # The plus keeps SQLite from walking all rows of a tier where attributes name the few that match.
+        plus = "+" if self.filter is not None and names_rows(self.filter) else ""
+        return [f"{plus}entries.tier IN ({marks})"], [tier.value for tier in self.tiers]
 
     def narrowed(self, tiers: Sequence[MemoryType]) -> Selection:
         """The same selection over other tiers."""

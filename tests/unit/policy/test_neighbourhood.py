@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,8 +9,8 @@ from hypothesis import strategies as st
 
 from memory_mgr.policy.neighbourhood import Neighbourhood, Place
 
-NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
-HOUR = timedelta(hours=1)
+NOW = 1_709_294_400.0
+HOUR = 3600.0
 
 
 def chain(speakers: str, *, hours: float = 0.01, stream: str = "chat") -> list[Place]:
@@ -55,9 +53,9 @@ def test_utterance_is_one_speakers_run() -> None:
 def test_answers_follow_questions() -> None:
     """An answer gets the match of the question before it, also from a run of messages to a run of messages."""
     places = chain("AABB")
-    values, asks = np.array([0.7, 0.2, 0.0, 0.0]), [False, True, False, False]
+    values, asks = np.array([0.7, 0.2, 0.0, 0.0]), np.array([False, True, False, False])
     assert around(places).question_before(values, asks).tolist() == [0, 0, 0.7, 0.7]
-    assert around(places).question_before(values, [False] * 4).tolist() == [0, 0, 0, 0]
+    assert around(places).question_before(values, np.zeros(4, bool)).tolist() == [0, 0, 0, 0]
 
 
 def test_sessions() -> None:
@@ -87,7 +85,7 @@ def test_always_finite_and_within_the_given_values(speakers: list[str | None], d
     ]
     values = np.array(data.draw(st.lists(st.floats(-1, 1), min_size=count, max_size=count)), dtype=float)
     near = around(places)
-    asks = [s == "A" for s in speakers]
+    asks = np.array([s == "A" for s in speakers], bool)
     for result in (
         near.best_beside(values),
         near.best_of_utterance(values),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,9 +20,10 @@ QUESTION = analyse("What did Ada paint?")
 
 
 def item(name: str, content: str = "", **fields: object) -> Item:
-    """An item; its content is its name if none is given."""
-    defaults: dict[str, object] = {"timestamp": NOW - timedelta(days=1)}
-    return Item(id=name, content=content or f"content of {name}", **(defaults | fields))  # type: ignore[arg-type]
+    """An item, said yesterday unless told; its content is its name if none is given."""
+    said = fields.pop("timestamp", NOW - timedelta(days=1))
+    assert isinstance(said, datetime)
+    return Item(name, content or f"content of {name}", said.timestamp(), **fields)  # type: ignore[arg-type]
 
 
 def order(items: list[Item], question: str = "What did Ada paint?", **settings: Any) -> list[str]:
@@ -57,7 +57,7 @@ def pools(draw: st.DrawFn) -> list[Item]:
         Item(
             id=str(i),
             content=draw(st.text(max_size=20)),
-            timestamp=NOW - timedelta(hours=draw(st.integers(-10, 10_000))),
+            timestamp=(NOW - timedelta(hours=draw(st.integers(-10, 10_000)))).timestamp(),
             tier=draw(st.sampled_from(["long_term", "short_term", "made-up"])),
             source=draw(st.sampled_from([None, "a", "b"])),
             speaker=draw(st.sampled_from([None, "Ada", "Bob"])),
@@ -97,7 +97,7 @@ def test_order_of_the_pool_does_not_matter(items: list[Item]) -> None:
 @given(pools())
 def test_parts_explain_the_score(items: list[Item]) -> None:
     """The parts of a score sum to it, unless it was capped or put back as a repetition."""
-    distinct = [replace(i, content=f"{i.content} {n}") for n, i in enumerate(items)]
+    distinct = [i._replace(content=f"{i.content} {n}") for n, i in enumerate(items)]
     for result in rank(QUESTION, distinct, now=NOW, limit=20):
         assert min(1.0, sum(result.parts.values())) == pytest.approx(result.score, abs=1e-4)
 
@@ -146,7 +146,7 @@ def test_the_speaker_who_is_named() -> None:
 def test_facts_hold_their_own_beside_conversations() -> None:
     """A fact without neighbours or session that matches best is not buried by a chat that matches a bit."""
     chat = conversation(*(f"Ada: painting talk number {i} which goes on for quite a few words" for i in range(6)))
-    chat = [replace(turn, lexical=4.0, dense=0.4) for turn in chat]
+    chat = [turn._replace(lexical=4.0, dense=0.4) for turn in chat]
     fact = item("fact", "Ada paints sunsets", lexical=9.0, dense=0.7)
     assert order([*chat, fact])[0] == "fact"
 
@@ -186,8 +186,8 @@ def test_recency_halves() -> None:
     config = RecallConfig(half_life_days={"long_term": 10})
     ages = {0: 1.0, 10: 0.5, 20: 0.25, -5: 1.0}
     for days, expected in ages.items():
-        assert recency(item("x", timestamp=NOW - timedelta(days=days)), NOW, config) == pytest.approx(expected)
-    assert recency(item("x", timestamp=datetime(1, 1, 1, tzinfo=UTC)), NOW, config) >= 0
+        assert recency([item("x", timestamp=NOW - timedelta(days=days))], NOW, config) == pytest.approx(expected)
+    assert recency([item("x", timestamp=datetime(1, 1, 1, tzinfo=UTC))], NOW, config) >= 0
 
 
 def test_relevance_comes_first() -> None:
