@@ -55,17 +55,13 @@ class Recaller:
         With `note` they count as recalled.
         """
         ranked, rows = self.ranked(repository, text, selection, limit)
-        entries = {e.id: e for e in repository.read(lambda catalog: catalog.by_ids([r.id for r in ranked]))}
+        scores = {r.id: r.score for r in ranked}
+        entries = repository.read(lambda catalog: catalog.by_ids(list(scores), scores))
         if note:
-            self.note(repository, entries)
+            self.note(repository, scores)
+        parts = {r.id: r for r in ranked if explain or r.passage is not None}
         return [
-            entries[r.id].with_changes(
-                score=r.score,
-                explain=_explained(r, entries[r.id]) if explain else None,
-                passage=_span(entries[r.id], r, rows),
-            )
-            for r in ranked
-            if r.id in entries
+            _told(entry, parts[entry.id], rows, explain=explain) if entry.id in parts else entry for entry in entries
         ]
 
     def note(self, repository: Repository, ids: Iterable[str]) -> None:
@@ -204,9 +200,10 @@ def _items(rows: dict[int, PoolRow], words: dict[int, float]) -> Sequence[Item]:
     ]
 
 
-def _explained(ranked: Ranked, entry: MemoryEntry) -> dict[str, float]:
-    """The parts of a score, and beside them how far the entry is to be believed."""
-    return {**ranked.parts, "trust": entry.trust, **({"suspicious": 1.0} if entry.suspicious else {})}
+def _told(entry: MemoryEntry, ranked: Ranked, rows: dict[str, PoolRow], *, explain: bool) -> MemoryEntry:
+    """With what search knows of it: the parts of its score, the passage that was found, how far it is believed."""
+    parts = {**ranked.parts, "trust": entry.trust, **({"suspicious": 1.0} if entry.suspicious else {})}
+    return entry.with_changes(explain=parts if explain else None, passage=_span(entry, ranked, rows))
 
 
 def _span(entry: MemoryEntry, ranked: Ranked, rows: dict[str, PoolRow]) -> tuple[int, int] | None:

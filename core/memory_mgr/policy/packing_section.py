@@ -43,7 +43,9 @@ class Filling:
 
     def fill(self, allowance: int) -> int:
         """Take pieces that fit into `allowance` more tokens; the tokens taken."""
-        before, limit = self.spent, self.spent + max(0, allowance)
+        if allowance <= 0:
+            return 0
+        before, limit = self.spent, self.spent + allowance
         if self.section.contiguous:
             self._fill_in_order(limit)
         else:
@@ -52,8 +54,11 @@ class Filling:
 
     def _fill_in_order(self, limit: int) -> None:
         for piece in list(self._waiting.values()):
-            if not self._repeated(piece) and not self._took(piece, limit):
+            if self._repeated(piece):
+                continue
+            if self.spent + self._cost(piece) > limit:
                 return
+            self._take(piece)
 
     def _fill_by_worth(self, limit: int) -> None:
         """Best worth per token first; a piece is looked at again when its neighbour or day made it better."""
@@ -62,25 +67,21 @@ class Filling:
         while heap:
             _, place, piece_id = heapq.heappop(heap)
             piece = self._waiting.get(piece_id)
-            if piece is None or self._repeated(piece):
+            if piece is None or self.spent + self._cost(piece) > limit or self._repeated(piece):
                 continue
             opens_day = not _days(piece) <= self._days
-            if not self._took(piece, limit):
-                continue
+            self._take(piece)
             for other in self._made_better(piece, opens_day=opens_day):
                 heapq.heappush(heap, (-self._density(other), place, other.id))
 
-    def _took(self, piece: Piece, limit: int) -> bool:
+    def _take(self, piece: Piece) -> None:
         cost = self._cost(piece)
-        if self.spent + cost > limit:
-            return False
         self.spent += cost
         self.chosen.append(piece)
         self._days |= _days(piece)
         del self._waiting[piece.id]
         self._said.add(piece.line.text)
         self._reasons[piece.id] = f"{self.section.name}: in, {cost} tokens"
-        return True
 
     def _repeated(self, piece: Piece) -> bool:
         if not self._said.covers(piece.line.text):

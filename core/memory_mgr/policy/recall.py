@@ -227,11 +227,15 @@ def _without_repeats(order: Sequence[int], totals: Floats, items: Sequence[Item]
     """
     front = list(order[: 4 * limit + 20])
     seen: set[tuple[str, ...]] = set()
+    repeated = []
     for i in front:
         said = tuple(items[i].content.casefold().split())
         if said in seen:
-            totals[i] *= _REPEATED
+            repeated.append(i)
         seen.add(said)
+    if not repeated:
+        return front
+    totals[repeated] *= _REPEATED
     return sorted(front, key=lambda i: (-totals[i], -items[i].timestamp, items[i].id))
 
 
@@ -239,14 +243,19 @@ def _best_passages(
     order: Sequence[int], items: Sequence[Item], totals: Floats, parts: Mapping[str, Floats], limit: int
 ) -> list[Ranked]:
     """The first `limit` whole entries of `order`, each by its best passage."""
-    found: dict[str, Ranked] = {}
+    best: dict[str, int] = {}
     for i in order:
-        item = items[i]
-        whole = item.parent or item.id
-        if whole in found:
-            continue
-        shown = {name: round(float(values[i]), 6) for name, values in parts.items() if values[i]}
-        found[whole] = Ranked(whole, float(totals[i]), shown, item.id if item.parent else None)
-        if len(found) == limit:
+        best.setdefault(items[i].parent or items[i].id, i)
+        if len(best) == limit:
             break
-    return list(found.values())
+    chosen = list(best.values())
+    rows = np.stack([values[chosen] for values in parts.values()], axis=1).round(6).tolist()
+    return [
+        Ranked(
+            whole,
+            float(totals[i]),
+            {name: value for name, value in zip(parts, row, strict=True) if value},
+            items[i].id if items[i].parent else None,
+        )
+        for (whole, i), row in zip(best.items(), rows, strict=True)
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
@@ -221,13 +221,14 @@ class CatalogReader(CatalogFile):
         )
         return {row[0]: self._entry(row[1:]) for row in rows}
 
-    def by_ids(self, ids: Sequence[str]) -> list[MemoryEntry]:
-        """Whole entries in the order of `ids`, hidden ones too; missing ones are left out."""
+    def by_ids(self, ids: Sequence[str], scores: Mapping[str, float] | None = None) -> list[MemoryEntry]:
+        """Whole entries in the order of `ids`, hidden ones too, with their scores; missing ones are left out."""
         rows = self.all_rows(
-            f"SELECT id, {_ENTRY} FROM entries WHERE id IN (SELECT value FROM json_each(?))",
+            f"SELECT {_ENTRY} FROM entries WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
-        found = {row[0]: self._entry(row[1:]) for row in rows}
+        told = scores or {}
+        found = {row[0]: self._entry(row, told.get(row[0])) for row in rows}
         return [found[i] for i in dict.fromkeys(ids) if i in found]
 
     def passages(self, wholes: Sequence[str]) -> list[MemoryEntry]:
@@ -313,9 +314,9 @@ class CatalogReader(CatalogFile):
         """The highest sequence in the namespace, 0 if there is none."""
         return int(self.all_rows("SELECT coalesce(max(seq), 0) FROM entries")[0][0])
 
-    def _entry(self, row: tuple[Any, ...]) -> MemoryEntry:
+    def _entry(self, row: tuple[Any, ...], score: float | None = None) -> MemoryEntry:
         memory_id, tier, content, record = row
-        return decode_entry(memory_id, content, record, self.namespace, MemoryType(tier))
+        return decode_entry(memory_id, content, record, self.namespace, MemoryType(tier), score=score)
 
 
 _ENTRY = "id, tier, content, record"

@@ -92,14 +92,24 @@ def _plain(entry: MemoryEntry) -> dict[str, Any]:
     return {short: value for short, value, default in values if value != default}
 
 
-def decode_entry(memory_id: str, content: str, record: str, namespace: Namespace, tier: MemoryType) -> MemoryEntry:
-    """The entry that `encode_entry` was given, whatever the schema."""
+def decode_entry(
+    memory_id: str,
+    content: str,
+    record: str,
+    namespace: Namespace,
+    tier: MemoryType,
+    *,
+    score: float | None = None,
+) -> MemoryEntry:
+    """The entry that `encode_entry` was given, whatever the schema, with the score of a search result."""
     values = json.loads(record)
     left_out = {"id": memory_id, "imp": _IMPORTANCE, "made": values["ts"]}
-    return entry_of(content, left_out | values, namespace, tier)
+    return entry_of(content, left_out | values, namespace, tier, score=score)
 
 
-def entry_of(content: str, values: dict[str, Any], namespace: Namespace, tier: MemoryType) -> MemoryEntry:
+def entry_of(
+    content: str, values: dict[str, Any], namespace: Namespace, tier: MemoryType, *, score: float | None = None
+) -> MemoryEntry:
     """The entry of a record with nothing but defaults left out, its times in either form."""
     plain = {name: values[short] for name, short in _PLAIN.items() if short in values}
     if "derived_from" in plain:
@@ -115,6 +125,7 @@ def entry_of(content: str, values: dict[str, Any], namespace: Namespace, tier: M
         importance_score=values["imp"],
         sequence=values["seq"],
         expires_at=None if expires is None else _time(expires),
+        score=score,
         **plain,
     )
 
