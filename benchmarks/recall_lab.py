@@ -151,7 +151,8 @@ class Index:
     def _item(self, i: int, cosine: float, bm25: float, hit: bool) -> Item:
         turn, before, after = self.turns[i], self._beside(i, -1), self._beside(i, 1)
         return Item(
-            id=str(i), content=turn.text, timestamp=turn.timestamp.timestamp(), source=turn.session, dense=cosine, lexical=bm25,
+            id=str(i), content=turn.text, timestamp=turn.timestamp.timestamp(), source=turn.session,
+            dense=cosine, lexical=bm25,
             previous_id=None if before is None else str(before), next_id=None if after is None else str(after), hit=hit,
         )  # fmt: skip
 
