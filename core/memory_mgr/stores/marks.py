@@ -32,7 +32,7 @@ def note_changed(catalog: Catalog, memory_ids: Iterable[str]) -> None:
 
 
 def note_late(catalog: Catalog, entries: Iterable[MemoryEntry]) -> None:
-    """Entries that came to the tier that is consolidated; what was looked at beyond them is past them already."""
+    """Those of the entries that came to the consolidated tier after later ones were looked at: they are new there."""
     done = max(through(catalog, CONSOLIDATED), through(catalog, ADVISED))
     note_changed(catalog, [entry.id for entry in entries if entry.sequence <= done])
 
