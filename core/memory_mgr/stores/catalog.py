@@ -18,7 +18,7 @@ from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.stores.catalog_reading import CatalogReader
 from memory_mgr.stores.codec import encode_entry
 from memory_mgr.stores.filters import flatten
-from memory_mgr.stores.vector_cache import quantized
+from memory_mgr.stores.vector_cache import Quantized, quantized
 from memory_mgr.stores.word_index import WordIndex
 from memory_mgr.types import PASSAGE, MemoryEntry, Namespace
 
@@ -84,20 +84,20 @@ class Catalog(CatalogReader):
         changed = [e for e in entries if e.id not in known or known[e.id].shown != _shown(e)]
         stale = self._words.following([*gone, *(known[e.id].rowid for e in changed if e.id in known)])
         self._remove(gone)
-        rowids = self._put(entries, vectors, known)
+        rowids = self._put(entries, None if vectors is None else quantized(vectors), known)
         moved = {rowids[entry.id] for entry in changed}
         self._words.index((stale - set(gone)) | moved | self._words.following(moved))
 
-    def load(self, entries: Sequence[MemoryEntry], vectors: Rows) -> None:
+    def load(self, entries: Sequence[MemoryEntry], vectors: Sequence[Quantized]) -> None:
         """Write many rows without their words, for `index_words` to follow; `apply` is for all else."""
         with self.transaction():
             self._put(entries, vectors, self._known([entry.id for entry in entries]))
             self._moved_vectors.clear()
 
     def index_words(self) -> None:
-        """Index the words of all rows."""
+        """Index the words of all rows, of which none is indexed yet."""
         with self.transaction():
-            self._words.index([row[0] for row in self.db.execute("SELECT rowid FROM entries")])
+            self._words.index_all()
 
     def clear(self) -> None:
         """Forget all rows."""
@@ -110,13 +110,15 @@ class Catalog(CatalogReader):
         rows = self.db.execute(_KNOWN, (json.dumps(ids),))
         return {memory_id: _Known(rowid, tuple(shown)) for memory_id, rowid, *shown in rows}
 
-    def _put(self, entries: Sequence[MemoryEntry], vectors: Rows | None, known: dict[str, _Known]) -> dict[str, int]:
+    def _put(
+        self, entries: Sequence[MemoryEntry], vectors: Sequence[Quantized] | None, known: dict[str, _Known]
+    ) -> dict[str, int]:
         """Write rows; where each entry is."""
         (last,) = self.db.execute("SELECT coalesce(max(rowid), 0) FROM entries").fetchone()
         fresh = (entry.id for entry in entries if entry.id not in known)
         rowids = {i: row.rowid for i, row in known.items()} | {i: n for n, i in enumerate(fresh, last + 1)}
         stored: Sequence[tuple[bytes | None, float | None]]
-        stored = [(None, None)] * len(entries) if vectors is None else quantized(vectors)
+        stored = [(None, None)] * len(entries) if vectors is None else vectors
         for entry, (vector, scale) in zip(entries, stored, strict=True):
             if vector is not None or entry.found_by == ():
                 self._moved_vectors.append((rowids[entry.id], None if entry.found_by == () else vector, scale or 0.0))

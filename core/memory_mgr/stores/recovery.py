@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from memory_mgr.stores.ahead import ahead
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.passages import is_part
+from memory_mgr.stores.vector_cache import Quantized, quantized
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
 
 
@@ -39,8 +37,10 @@ def settle(store: VectorStore, catalog: Catalog, ids: Sequence[str], *, read_onl
 
 def truth(
     store: VectorStore, namespace: Namespace, report: Callable[[int], None], *, read_only: bool
-) -> tuple[list[MemoryEntry], dict[str, NDArray[np.float32]]]:
-    """Every entry of a namespace in order of time and the vectors by id; what is left over is deleted.
+) -> tuple[list[MemoryEntry], dict[str, Quantized]]:
+    """Every entry of a namespace in order of time and the vectors by id, as small as the catalog keeps them.
+
+    What is left over is deleted.
 
     Args:
         store: Where they are.
@@ -49,12 +49,12 @@ def truth(
         read_only: Leave what is left over where it is.
     """
     copies: list[MemoryEntry] = []
-    vectors: dict[tuple[str, MemoryType], NDArray[np.float32]] = {}
+    vectors: dict[tuple[str, MemoryType], Quantized] = {}
     for tier in MemoryType:
         for batch, found in ahead(store.scan(namespace, tier, with_vectors=True)):
             copies += batch
             if found is not None:
-                vectors.update(zip(((e.id, tier) for e in batch), found, strict=True))
+                vectors.update(zip(((e.id, tier) for e in batch), quantized(found), strict=True))
             report(len(copies))
     current, left_over = _sorted_out(copies, lambda missing: [])
     if not read_only:

@@ -192,10 +192,11 @@ class Repository:
         )
         with catalog.transaction():
             catalog.clear()
-            for start in range(0, len(entries), 1000):
-                batch = entries[start : start + 1000]
-                catalog.load(batch, [vectors[e.id] for e in batch])
-                progress(total + start + len(batch), 2 * total)
+            with catalog.without_indexes():
+                for start in range(0, len(entries), 1000):
+                    batch = entries[start : start + 1000]
+                    catalog.load(batch, [vectors[e.id] for e in batch])
+                    progress(total + start + len(batch), 2 * total)
             catalog.index_words()
         return len(entries)
 

@@ -12,6 +12,10 @@ LIMIT_BYTES = 256 * 2**20
 _GROWTH = 1.5
 
 
+Quantized = tuple[bytes, float]
+"""A vector in eight bits a component, and their scale."""
+
+
 class VectorCache:
     """Vectors by row of the catalog. Not thread-safe: the catalog's lock guards it.
 
@@ -69,7 +73,7 @@ class VectorCache:
         return self._matrix.nbytes + self._scales.nbytes
 
 
-def quantized(vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> list[tuple[bytes, float]]:
+def quantized(vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> list[Quantized]:
     """Unit vectors as int8 with their scales: a quarter of the bytes at an error of cosine below .001."""
     rows = np.asarray(vectors, np.float32)
     if not len(rows):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from memory_mgr.policy.lexical import Said, context_columns, index_text
@@ -70,11 +72,21 @@ class WordIndex:
         for start in range(0, len(ordered), _SLICE):
             self._index(ordered[start : start + _SLICE])
 
+    def index_all(self) -> None:
+        """Index every row of an empty table."""
+        before = self._all_before()
+        ordered = sorted(before)
+        for start in range(0, len(ordered), _SLICE):
+            self._insert(ordered[start : start + _SLICE], before)
+
     def _index(self, rowids: Sequence[int]) -> None:
-        before = self._before(rowids)
-        rows = self._rows({*rowids, *(rowid for earlier in before.values() for rowid in earlier)})
+        self.remove(rowids)
+        self._insert(rowids, self._before(rowids))
+
+    def _insert(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> None:
+        rows = self._rows({*rowids, *(earlier for rowid in rowids for earlier in before[rowid])})
         self._db.executemany(
-            "INSERT OR REPLACE INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)",
+            "INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)",
             (
                 (rowid, index_text(rows[rowid].own), *self._context(rows, rowid, before[rowid]))
                 for rowid in rowids
@@ -91,6 +103,22 @@ class WordIndex:
         if self._recall.context_entries:
             for rowid, earlier in self._db.execute(_BEFORE, (json.dumps(rowids), self._recall.context_entries)):
                 found[rowid].append(earlier)
+        return found
+
+    def _all_before(self) -> dict[int, tuple[int, ...]]:
+        """What `_before` tells, of all rows: read in order of time, with the last rows of each stream at hand."""
+        found: dict[int, tuple[int, ...]] = {}
+        streams: dict[object, deque[int]] = defaultdict(lambda: deque(maxlen=self._recall.context_entries))
+        rows = self._db.execute("SELECT ts, seq, rowid, tier, source, whole FROM entries ORDER BY ts, seq")
+        for _, together in groupby(rows, itemgetter(0, 1)):
+            moment = [
+                (rowid, (tier, source), source is not None and whole is None)
+                for *_, rowid, tier, source, whole in together
+            ]
+            found |= {rowid: tuple(streams[stream]) if spoken else () for rowid, stream, spoken in moment}
+            for rowid, stream, spoken in moment:
+                if spoken:
+                    streams[stream].appendleft(rowid)
         return found
 
     def _rows(self, rowids: Collection[int]) -> dict[int, _Row]:
