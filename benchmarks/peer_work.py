@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,14 @@ def measured(name: str, size: int) -> dict[str, Any]:
     loaded, further = _split(entries(size + sum(COUNTS.values()) - COUNTS["queries"]), size)
     row: dict[str, Any] = {"peer": name, "entries": size, "counts": COUNTS, "versions": versions(PACKAGES)}
     with tempfile.TemporaryDirectory() as folder:
-        peer = PEERS[name][1](Path(folder), _free)
+        vectors = Vectors()
+        peer = PEERS[name][1](Path(folder), vectors)
         row["load_per_s"] = size / seconds(lambda: peer.load(loaded))
         _say(f"loaded, {row['load_per_s']:.0f}/s")
         row |= checked(peer, loaded)
         row |= searches(peer, size)
+        with vectors.with_model():
+            row |= searches(peer, size, "embedded_", ("search_tenant", "search_limit"))
         row |= writes(peer, further)
         row["rss"] = synthetic.rss_bytes()
         peer.close()
@@ -88,9 +91,30 @@ def _split(told: list[Entry], size: int) -> tuple[list[Entry], list[Entry]]:
     return told[:size], [entry._replace(tenant="tenant-3", source="stream-13") for entry in told[size:]]
 
 
-def _free(texts: Sequence[str]) -> Any:
-    """Vectors at next to no cost, so that the memory is measured and not the model."""
-    return synthetic.embedder().embed(texts, kind="document")
+class Vectors:
+    """Vectors at next to no cost, so that the memory is measured and not the model.
+
+    `with_model` lets the default model embed each text too, for what a search takes as it is used.
+    """
+
+    def __init__(self) -> None:
+        self._model: Any = None
+
+    def __call__(self, texts: Sequence[str]) -> Any:
+        if self._model is not None:
+            self._model.embed(texts, kind="query")
+        return synthetic.embedder().embed(texts, kind="document")
+
+    @contextmanager
+    def with_model(self) -> Iterator[None]:
+        from memory_mgr.defaults.embedder import LocalEmbedder
+
+        self._model = LocalEmbedder()
+        self(["warm up"])
+        try:
+            yield
+        finally:
+            self._model = None
 
 
 def checked(peer: Peer, loaded: Sequence[Entry]) -> dict[str, Any]:
@@ -146,8 +170,15 @@ async def _all_at_once(peer: Peer, some: Sequence[Entry]) -> None:
     await asyncio.gather(*(peer.add_async(entry) for entry in some))
 
 
-def searches(peer: Peer, size: int) -> dict[str, float]:
-    """Every kind of search, the context for a prompt, and for raw Chroma the search without a filter."""
+def searches(peer: Peer, size: int, prefix: str = "", only: Sequence[str] = ()) -> dict[str, float]:
+    """Every kind of search, the context for a prompt, and for raw Chroma the search without a filter.
+
+    Args:
+        peer: Asked.
+        size: Entries it holds.
+        prefix: Put before the names of the results.
+        only: The kinds to ask for, all if empty.
+    """
     calls: dict[str, Callable[[str], Any]] = {
         f"search_{kind}": partial(peer.search, wanted=wanted(kind, size)) for kind in SEARCHES
     }
@@ -156,11 +187,14 @@ def searches(peer: Peer, size: int) -> dict[str, float]:
         calls["search_limit"] = peer.limit
     row: dict[str, float] = {}
     asked = synthetic.questions(COUNTS["queries"])
-    for name, call in calls.items():
+    for kind in only or calls:
+        if (call := calls.get(kind)) is None:
+            continue
         try:
             call("the first one warms up")
         except NotImplementedError:
             continue
+        name = prefix + kind
         row |= _times(name, call, asked)
         _say(f"{name} {row[f'{name}_p50_ms']:.1f} ms")
     return row
@@ -192,10 +226,10 @@ def _reopened_elsewhere(name: str, folder: Path) -> float:
 def reopened(name: str, folder: Path) -> None:
     """Print how long it takes to open what is there and to search once, imports aside."""
     opened = PEERS[name][1]
-    with tempfile.TemporaryDirectory() as other, closing(opened(Path(other), _free)):
+    with tempfile.TemporaryDirectory() as other, closing(opened(Path(other), Vectors())):
         pass
     before = time.perf_counter()
-    peer = opened(folder, _free)
+    peer = opened(folder, Vectors())
     hits = peer.search("a first search", Wanted("tenant-1"))
     taken = time.perf_counter() - before
     assert len(hits) == TOP_K, f"{len(hits)} results after reopening"
