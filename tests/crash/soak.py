@@ -4,20 +4,19 @@
 
 Every worker works on a namespace of its own; after some hundred operations everything acknowledged is looked for, the
 catalog is compared with Chroma, and the namespace is forgotten. Prints a JSON summary with the memory and the file
-descriptors of this process over time; raises AssertionError if something was lost or doubled.
+descriptors of this process over time; raises AssertionError if something was lost or doubled, or if either grows.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import resource
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from memory_mgr.policy.retry import RetryConfig
 from tests.server import chroma_server, free_port
 
 from .checks import check_consistent, check_summaries
+from .flatness import Flatness, Usage
 from .workload import Record, Workload
 from .writer import settings
 
@@ -91,11 +91,6 @@ def _patiently(call: Any) -> None:
             time.sleep(0.5)
 
 
-def _usage() -> dict[str, int]:
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    return {"rss_mb": resident >> 20, "descriptors": len(os.listdir("/proc/self/fd"))}
-
-
 def main() -> None:
     """Soak as long as asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -104,7 +99,7 @@ def main() -> None:
     parser.add_argument("--restart-every", type=float, default=45, help="Seconds between two kills of the server.")
     options = parser.parse_args()
     started, port, restarts = time.monotonic(), free_port(), 0
-    stop, usage = threading.Event(), []
+    stop, usage = threading.Event(), list[Usage]()
     with tempfile.TemporaryDirectory() as folder:
         workers: list[Worker] = []
         while time.monotonic() - started < 60 * options.minutes and not stop.is_set():
@@ -114,10 +109,8 @@ def main() -> None:
                     for worker in workers:
                         worker.start()
                 stop.wait(options.restart_every)
-                usage.append(_usage() | {"second": round(time.monotonic() - started)})
-                print(
-                    json.dumps(usage[-1] | {"done": sum(w.acknowledged for w in workers)}), file=sys.stderr, flush=True
-                )
+                usage.append(Usage.now(time.monotonic() - started))
+                print(usage[-1], sum(w.acknowledged for w in workers), "acknowledged", file=sys.stderr, flush=True)
             restarts += 1
             stop.wait(1)
         with chroma_server(Path(folder), port):
@@ -127,6 +120,7 @@ def main() -> None:
     for worker in workers:
         if worker.failure is not None:
             raise worker.failure
+    flatness = Flatness.of(usage)
     summary = {
         "minutes": round((time.monotonic() - started) / 60, 1),
         "restarts": restarts,
@@ -135,9 +129,11 @@ def main() -> None:
         "rounds_checked": sum(w.rounds for w in workers),
         "lost": 0,
         "doubled": 0,
-        "usage": usage,
+        "usage": [asdict(sample) for sample in usage],
+        "flatness": asdict(flatness),
     }
     print(json.dumps(summary))
+    flatness.check()
 
 
 if __name__ == "__main__":
