@@ -63,7 +63,7 @@ class MemoryState(AgentState[Any]):
     memory_mgr_upto: NotRequired[Annotated[str | None, PrivateStateAttr]]
 
 
-class TieredMemoryMiddleware(AgentMiddleware[MemoryState, Any, Any]):
+class TieredMemoryMiddleware(AgentMiddleware[MemoryState, Any]):
     """Remembers every run of an agent, and keeps its prompts inside a token budget.
 
     Once a user turn it recalls what is remembered for what the user said, and puts it, fenced as data, at the end

@@ -92,8 +92,9 @@ def find_encoding(name: str, *, allow_download: bool) -> Any:
     return None
 
 
+@functools.cache
 def _from_files(name: str) -> Any:
-    """Build the encoding with tiktoken's own recipe, its downloads replaced by local files.
+    """Build the encoding, once a process, with tiktoken's own recipe, its downloads replaced by local files.
 
     The recipe is a function of `tiktoken_ext.openai_public`; a clone of it gets other globals, so that neither
     tiktoken nor the environment is touched.
