@@ -2,7 +2,7 @@
 
 All namespaces live in one store and hold entries of the same ids, in the same conversations, with the same words, so
 each is an adversary of every other: n of them are n(n-1)/2 pairs. The long run (`pytest -m slow tests/security`) has
-more than 10,000 pairs.
+more than 10,000 pairs on an embedded store and more than 1,000 on a real server.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from memory_mgr.testing import FakeClock, FakeEmbedder
 from .adversaries import labels, namespaces, pairs
 
 SHORT, LONG = 24, 145
+SHORT_SERVER, LONG_SERVER = 10, 46
 TIERS = list(MemoryType)
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> Iterator[SyncMemoryManager]:
-    """An embedded store that all namespaces share; few are kept open, so that they are opened and closed too."""
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[SyncMemoryManager]:
+    """A store that all namespaces share; few are kept open, so that they are opened and closed too."""
+    place = {"path": tmp_path / "m"} if request.param == "embedded" else {"url": request.getfixturevalue("chroma_url")}
     config = MemoryConfig(
-        path=tmp_path / "m", namespace="root", embedder=FakeEmbedder(8), clock=clock, open_namespaces=16, grace_days=0
+        **place, namespace="root", embedder=FakeEmbedder(8), clock=clock, open_namespaces=16, grace_days=0
     )
     with SyncMemoryManager(config) as manager:
         yield manager
@@ -70,7 +72,16 @@ def reads(memory: SyncMemoryManager) -> Iterator[str]:
     yield str(memory.conversation("chat").working.slots())
 
 
-@pytest.mark.parametrize("count", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("store", "count"),
+    [
+        ("embedded", SHORT),
+        ("server", SHORT_SERVER),
+        pytest.param("embedded", LONG, marks=pytest.mark.slow),
+        pytest.param("server", LONG_SERVER, marks=pytest.mark.slow),
+    ],
+    indirect=["store"],
+)
 def test_nothing_crosses_between_namespaces(store: SyncMemoryManager, clock: FakeClock, count: int) -> None:
     """Reads show a namespace's own entries only; changes, upkeep and forgetting leave all others as they were."""
     if count == LONG:
@@ -78,10 +89,10 @@ def test_nothing_crosses_between_namespaces(store: SyncMemoryManager, clock: Fak
     names = namespaces(count)
     marks = {name: f"mark{place:04}x" for place, name in enumerate(names)}
     scoped = {name: store.scoped(*name) for name in names}
-    for name in track(names, disable=count == SHORT):
+    for name in track(names, disable=count < LONG_SERVER):
         fill(scoped[name], marks[name])
     others = {name: [mark for other, mark in marks.items() if other != name] for name in names}
-    for name in track(names, disable=count == SHORT):
+    for name in track(names, disable=count < LONG_SERVER):
         text = "\n".join([*reads(scoped[name]), told(scoped[name])])
         assert marks[name] in text
         assert not [mark for mark in others[name] if mark in text], name
@@ -90,7 +101,7 @@ def test_nothing_crosses_between_namespaces(store: SyncMemoryManager, clock: Fak
         assert sorted(scoped[name].namespaces()) == sorted(below)
     clock.advance(10)
     before = {name: told(scoped[name]) for name in names}
-    for turn, name in enumerate(track(names, disable=count == SHORT)):
+    for turn, name in enumerate(track(names, disable=count < LONG_SERVER)):
         change(scoped[name], turn)
         assert told(scoped[name]) != before[name], name
         # Looked at beside the one that was changed and once more, all of them, at the end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,16 +29,14 @@ NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 def found(texts: list[str], query: str) -> list[int]:
     """Positions of `texts` that match `query`, best first."""
-    db = sqlite3.connect(":memory:")
-    db.execute(f'CREATE VIRTUAL TABLE t USING fts5({", ".join(FTS_COLUMNS)}, tokenize="{FTS_TOKENIZER}")')
-    rows = [(i, index_text(text)) for i, text in enumerate(texts)]
-    db.executemany("INSERT INTO t(rowid, own, near, far) VALUES (?, ?, '', '')", rows)
-    expression = match_expression(query_terms(query))
-    if not expression:
-        return []
-    hits = [r for (r,) in db.execute("SELECT rowid FROM t WHERE t MATCH ? ORDER BY rank", (expression,))]
-    db.close()
-    return hits
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute(f'CREATE VIRTUAL TABLE t USING fts5({", ".join(FTS_COLUMNS)}, tokenize="{FTS_TOKENIZER}")')
+        rows = [(i, index_text(text)) for i, text in enumerate(texts)]
+        db.executemany("INSERT INTO t(rowid, own, near, far) VALUES (?, ?, '', '')", rows)
+        expression = match_expression(query_terms(query))
+        if not expression:
+            return []
+        return [r for (r,) in db.execute("SELECT rowid FROM t WHERE t MATCH ? ORDER BY rank", (expression,))]
 
 
 FILLER = ["Der Zug war pünktlich.", "We had pizza.", "今日は雨です。", "שלום לכולם", "مرحبا بالجميع", "मौसम अच्छा है"]
