@@ -97,6 +97,7 @@ def test_llm_chain_with_a_chat_model_and_messages(store: SyncMemoryManager) -> N
     assert [m.content for m in chain.invoke({"input": "second"})["history"]] == ["first", "one"]
 
 
+@pytest.mark.filterwarnings("ignore:Please see the migration guide")  # only of the first langchain-classic
 def test_beside_another_memory(store: SyncMemoryManager) -> None:
     """As a part of a CombinedMemory."""
     tiered = TieredMemory(memory=store, conversation_id="chat", memory_key="recalled", input_key="input")
