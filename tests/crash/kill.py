@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,8 @@ from typing import Any
 from memory_mgr import SyncMemoryManager
 
 from .checks import check_consistent, check_summaries
+from .home import Home
 from .workload import Record
-from .writer import settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,17 +40,19 @@ class Killing:
 
     def __init__(self, folder: Path, seed: int, longest: float = 1.5) -> None:
         self._folder = folder
+        self._home = Home(folder)
         self._chance = random.Random(seed)
         self._longest = longest
         self.record = Record()
-        self.kills = 0
+        self.kills = self.reembedded = 0
 
     def once(self) -> None:
         """Let a process work, kill it, check."""
         for line in self._until_killed():
+            self.reembedded += "reembedded" in line
             self.record.hear(line)
         self.kills += 1
-        with SyncMemoryManager(settings(path=self._folder)) as memory:
+        with SyncMemoryManager(self._home.config()) as memory:
             self.record.check(memory)
             check_consistent(memory)
             if self.kills % 10 == 0:
@@ -69,6 +72,7 @@ class Killing:
                 time.sleep(self._chance.uniform(0.5, 2.5))
             process.kill()
             said = process.stdout.read().split("\n")
+        assert process.returncode == -signal.SIGKILL, f"the process died by itself: {process.returncode}, seed {seed}"
         # The last piece was cut short by the kill, or is empty.
         return [json.loads(line) for line in said[:-1] if line.startswith("{")]
 
@@ -80,7 +84,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20260101)
     parser.add_argument("--per-folder", type=int, default=30, help="Kills before a new folder is taken.")
     options = parser.parse_args()
-    started, kills, operations = time.monotonic(), 0, 0
+    started, kills, operations, reembedded = time.monotonic(), 0, 0, 0
     while kills < options.kills:
         with tempfile.TemporaryDirectory() as folder:
             killing = Killing(Path(folder) / "memory", options.seed + kills)
@@ -89,8 +93,10 @@ def main() -> None:
                 kills += 1
                 print(f"{kills} kills, {operations + killing.record.count} acknowledged", file=sys.stderr, flush=True)
             operations += killing.record.count
+            reembedded += killing.reembedded
     seconds = round(time.monotonic() - started)
-    print(json.dumps({"kills": kills, "acknowledged": operations, "lost": 0, "twice": 0, "seconds": seconds}))
+    counts = {"kills": kills, "acknowledged": operations, "reembedded": reembedded, "lost": 0, "twice": 0}
+    print(json.dumps(counts | {"seconds": seconds}))
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from tests.server import chroma_server, free_port
 
 from .checks import check_consistent, check_summaries
 from .flatness import Flatness, Usage
+from .home import settings
 from .workload import Record, Workload
-from .writer import settings
 
 OPERATIONS = 150
 """In one round of a worker."""

@@ -7,6 +7,7 @@ and `{"gone": [ids]}` when it was acknowledged. Between a "begin" and its end th
 from __future__ import annotations
 
 import io
+import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -73,7 +74,7 @@ class Workload:
     """
 
     def __init__(self, memory: SyncMemoryManager, chance: random.Random, say: Say, known: Iterable[str] = ()):
-        self._memory = memory
+        self.memory = memory
         self._chance = chance
         self._say = say
         self._facts = list(known)
@@ -107,20 +108,20 @@ class Workload:
 
     def _add(self) -> None:
         word, text = self._fact()
-        entry = self._memory.add_memory(text, id=word)
+        entry = self.memory.add_memory(text, id=word)
         self._facts.append(entry.id)
         self._say({"there": {entry.id: word}})
 
     def _add_several(self) -> None:
         facts = [self._fact() for _ in range(self._chance.randint(2, 12))]
         tier = self._chance.choice(["long_term", "episodic", "working"])
-        self._memory.add_memories([NewMemory(content=text, id=word) for word, text in facts], tier)
+        self.memory.add_memories([NewMemory(content=text, id=word) for word, text in facts], tier)
         self._facts += [word for word, _ in facts]
         self._say({"there": {word: word for word, _ in facts}})
 
     def _add_long(self) -> None:
         word = self._word()
-        self._memory.add_memory("".join(_LONG.format(n=n, w=word) for n in range(20)), id=word, source="book")
+        self.memory.add_memory("".join(_LONG.format(n=n, w=word) for n in range(20)), id=word, source="book")
         self._facts.append(word)
         self._say({"there": {word: word}})
 
@@ -134,72 +135,77 @@ class Workload:
             Message(role="tool", content=f"result {word}", tool_call_id=call.id, id=f"t-{word}"),
             Message(role="assistant", content=f"answer {word}", id=f"a-{word}"),
         ]
-        self._memory.conversation(conversation).add_messages(turn)
+        self.memory.conversation(conversation).add_messages(turn)
         self._say({"there": {entry_id(conversation, f"{k}-{word}"): word for k in "ucta"}})
 
     def _slot(self) -> None:
-        chat = self._memory.conversation(f"chat-{self._chance.randrange(3)}")
+        chat = self.memory.conversation(f"chat-{self._chance.randrange(3)}")
         chat.working.set(f"key-{self._chance.randrange(4)}", self._word())
         if self._chance.random() < 0.2:
             chat.working.clear()
 
     def _summarize(self) -> None:
-        self._memory.summarize(f"chat-{self._chance.randrange(3)}")
+        self.memory.summarize(f"chat-{self._chance.randrange(3)}")
 
     def _update(self) -> None:
         for memory_id in self._some(1):
             word = self._word()
             text = f"changed to {word}" if self._chance.random() < 0.7 else _LONG.format(n=7, w=word) * 12
             with self._risking([memory_id]):
-                self._memory.update_memory(memory_id, content=text, metadata={"word": word})
+                self.memory.update_memory(memory_id, content=text, metadata={"word": word})
             self._say({"there": {memory_id: word}})
 
     def _supersede(self) -> None:
         for memory_id in self._some(1):
             word, text = self._fact()
-            if self._memory.get_memory(memory_id).superseded_by is None:
-                new = self._memory.supersede_memory(memory_id, text)
+            if self.memory.get_memory(memory_id).superseded_by is None:
+                new = self.memory.supersede_memory(memory_id, text)
                 self._facts.append(new.id)
                 self._say({"there": {new.id: word}})
 
     def _delete(self) -> None:
         ids = self._some(3)
         with self._risking(ids):
-            self._memory.delete_memories(ids)
+            self.memory.delete_memories(ids)
         self._facts = [i for i in self._facts if i not in ids]
         self._say({"gone": ids})
 
     def _put(self) -> None:
         for memory_id in self._some(1):
-            entry = self._memory.get_memory(memory_id)
+            entry = self.memory.get_memory(memory_id)
             word, text = self._fact()
             with self._risking([memory_id]):
-                self._memory.put_memories([NewMemory(content=text, id=memory_id)], entry.memory_type)
+                self.memory.put_memories([NewMemory(content=text, id=memory_id)], entry.memory_type)
             self._say({"there": {memory_id: word}})
 
     def _import(self) -> None:
         stream = io.StringIO()
-        self._memory.export_memories(stream)
+        self.memory.export_memories(stream)
         header, *lines = stream.getvalue().splitlines()
-        chosen = self._chance.sample(lines, min(len(lines), 20))
+        once = [line for line in lines if '"id":"copy-' not in line]
+        chosen = self._chance.sample(once, min(len(once), 20))
         head = header.replace(f'"entries":{len(lines)}', f'"entries":{len(chosen)}')
-        text = "\n".join([head, *(line.replace('"id":"word', '"id":"copy-word') for line in chosen)])
-        self._memory.import_memories(io.StringIO(text), on_conflict="keep")
+        copies = [line.replace('"id":"word', '"id":"copy-word') for line in chosen]
+        texts = {entry["id"]: entry["text"] for entry in map(json.loads, copies) if entry["text"].strip()}
+        words = {memory_id: text.split()[-1] for memory_id, text in texts.items()}
+        new = words.keys() - {entry.id for entry in self.memory.get_memories(list(words))}
+        self.memory.import_memories(io.StringIO("\n".join([head, *copies])), on_conflict="keep")
+        self._say({"there": {memory_id: words[memory_id] for memory_id in new}})
 
     def _prune(self) -> None:
-        report = self._memory.prune(quota=200)
+        report = self.memory.prune(quota=200)
         if report.operation_id is not None and self._chance.random() < 0.5:
-            self._memory.undo(report.operation_id)
+            self.memory.undo(report.operation_id)
         self._say({})
 
     def _consolidate(self) -> None:
-        report = self._memory.consolidate()
+        report = self.memory.consolidate()
         if report.operation_id is not None and self._chance.random() < 0.3:
-            self._memory.undo(report.operation_id)
+            self.memory.undo(report.operation_id)
         self._say({})
 
     def _rebuild(self) -> None:
-        self._memory.rebuild_catalog()
+        self.memory.rebuild_catalog()
         self._say({})
 
 

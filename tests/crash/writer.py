@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 import random
 import sys
+from pathlib import Path
 from typing import Any
 
-from memory_mgr import MemoryConfig, ShortTermConfig, SyncMemoryManager
-from memory_mgr.testing import FakeEmbedder
+from memory_mgr import SyncMemoryManager
+from tests.crash.home import Home
 from tests.crash.workload import Workload
 
-
-def settings(**place: Any) -> MemoryConfig:
-    """Of the memory that is killed: small windows, so that much moves."""
-    return MemoryConfig(
-        embedder=FakeEmbedder(),
-        short_term=ShortTermConfig(max_messages=12),
-        episodic={"summary_tokens": 60},
-        **place,
-    )
+REEMBED = 0.01
+"""How often, of all steps."""
 
 
 def _say(line: dict[str, Any]) -> None:
@@ -28,11 +22,18 @@ def _say(line: dict[str, Any]) -> None:
 
 def main(path: str, seed: int) -> None:
     """One step after another, for ever."""
-    memory = SyncMemoryManager(settings(path=path))
+    home, chance = Home(Path(path)), random.Random(seed)
+    home.finish()
+    memory = SyncMemoryManager(home.config())
     known = [e.id for e in memory.list_memories(["long_term", "episodic", "working"], limit=None) if e.kind == "memory"]
-    work = Workload(memory, random.Random(seed), _say, known)
+    work = Workload(memory, chance, _say, known)
     print("ready", flush=True)
     while True:
+        if chance.random() < REEMBED:
+            memory.close()
+            home.reembed()
+            memory = work.memory = SyncMemoryManager(home.config())
+            _say({"reembedded": True})
         work.step()
 
 
