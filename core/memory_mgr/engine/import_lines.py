@@ -20,6 +20,8 @@ from memory_mgr.types import JSON, PASSAGE, MemoryEntry, Namespace
 
 _REQUIRED = {"tier", "text", "id", "ts", "made", "imp", "seq"}
 _OPTIONAL = {"exp", "src", "who", "meta", "next", "pin", "from", "kind", "det", "rev", "vectors"}
+_LARGEST = 2**53
+"""What JSON carries exactly everywhere; SQLite and Chroma hold more, so that there is room to count on from here."""
 _ENGINE_DEPTH = -8
 """What the engine notes about a change wraps what the user gave in a few more levels."""
 
@@ -104,6 +106,13 @@ def _flag(value: object, name: str) -> bool:
     return value
 
 
+def _number(value: object, name: str) -> int:
+    number = check.checked_count(value, name)
+    if number > _LARGEST:
+        raise ValueError(f"{name} is over {_LARGEST}: {check.shown(value)}")
+    return number
+
+
 def _ids(value: object, name: str) -> list[str]:
     if not isinstance(value, list):
         raise ValueError(f"{name} is not a list of ids: {check.shown(value)}")
@@ -136,8 +145,8 @@ _CHECKS: dict[str, Any] = {
     "made": _time,
     "exp": _time,
     "imp": check.checked_unit,
-    "seq": check.checked_count,
-    "rev": check.checked_count,
+    "seq": _number,
+    "rev": _number,
     "src": check.checked_text,
     "who": check.checked_text,
     "meta": check.checked_object,

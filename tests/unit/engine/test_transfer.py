@@ -195,6 +195,8 @@ def _changed(**changes: Any) -> Callable[[list[dict[str, Any]]], None]:
         _changed(imp=1.5),
         _changed(imp=True),
         _changed(seq=-1),
+        _changed(seq=2**63),
+        _changed(rev=10**30),
         _changed(meta=[1]),
         _changed(det="x"),
         _changed(kind="passage"),
