@@ -228,9 +228,7 @@ def _operand(name: str, value: object) -> Typed:
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidFilterError(f"{name!r} is compared with {value!r}, which no stored value can be")
     try:
-        json.dumps(value, allow_nan=False).encode()
-        if isinstance(value, str):
-            value.encode()
+        json.dumps(value, allow_nan=False, sort_keys=True, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidFilterError(f"{name!r} is compared with {value!r:.80}, which is not JSON") from error
     return typed(list(value) if isinstance(value, tuple) else value)  # type: ignore[arg-type]

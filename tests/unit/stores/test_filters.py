@@ -176,6 +176,8 @@ def test_times_compare_as_times(filled: Any) -> None:
         {1: 2},
         {"a": float("nan")},
         {"a": object()},
+        {"a": [{"k": 1, None: 2}]},
+        {"a": ["\ud800"]},
         ["a"],
     ],
 )
