@@ -49,6 +49,8 @@ def _told_later(statements: Statements, told: Collection[Statement], reach: time
     found: set[str] = set()
     for moment in {one.timestamp.replace(minute=0, second=0, microsecond=0) for one in told}:
         found.update(statements.following(CORRECTIONS, moment, reach + timedelta(hours=1)))
+    for correction in statements.by_ids(found):  # It may be about something else that was said before it.
+        found.update(statements.before(correction.source, correction.timestamp, reach))
     if told:
         found.update(statements.following(HABITS, min(one.timestamp for one in told)))
     return found

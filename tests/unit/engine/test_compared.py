@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memory_mgr import MemoryConfig, NewMemory, SyncMemoryManager
@@ -34,6 +34,10 @@ _SAID = st.tuples(
 
 
 @settings(max_examples=150, deadline=None)
+@example(
+    [("The meeting is on Monday.", 1, "Ann", "a"), ("It's Tuesday, not Monday.", 1, "Ann", "a")],
+    [("The meeting is on Monday.", 0, "Ann", "a")],
+)
 @given(st.lists(_SAID, max_size=8), st.lists(_SAID, min_size=1, max_size=4))
 def test_what_is_not_compared_would_change_nothing(
     earlier: list[tuple[str, int, str, str]], later: list[tuple[str, int, str, str]]
