@@ -8,6 +8,7 @@ query go through the same `index_text`, so whatever it does, both sides agree.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,6 +101,12 @@ def _irregular() -> dict[str, str]:
         regular, *forms = line.split()
         table.update(dict.fromkeys(forms, regular))
     return table
+
+
+@cache
+def lexicon_digest() -> str:
+    """Differs whenever `words` may make other words of the same text because its table changed."""
+    return hashlib.sha256(repr(sorted(_irregular().items())).encode()).hexdigest()[:16]
 
 
 def stop_words() -> frozenset[str]:

@@ -24,6 +24,8 @@ from memory_mgr.types import PASSAGE, MemoryEntry, Namespace
 
 Rows = Sequence[NDArray[np.float32]] | NDArray[np.float32]
 
+_WORDS = "words"
+"""The setting that tells how the words were indexed."""
 _KNOWN = """
 SELECT e.id, e.rowid, e.tier, e.source, e.ts, e.seq, e.speaker, e.content
 FROM json_each(?) AS wanted CROSS JOIN entries e ON e.id = wanted.value
@@ -79,14 +81,16 @@ class Catalog(CatalogReader):
             self._refresh_vectors()
 
     def _apply(self, entries: Sequence[MemoryEntry], vectors: Rows | None, removed: Sequence[str]) -> None:
+        self.renew_words()
         known = self._known([*removed, *(entry.id for entry in entries)])
-        gone = [known.pop(i).rowid for i in dict.fromkeys(removed) if i in known]
+        gone = {known.pop(i).rowid for i in dict.fromkeys(removed) if i in known}
         changed = [e for e in entries if e.id not in known or known[e.id].shown != _shown(e)]
-        stale = self._words.following([*gone, *(known[e.id].rowid for e in changed if e.id in known)])
+        leaving = gone | {known[e.id].rowid for e in changed if e.id in known}
+        stale = self._words.following(leaving) | self._words.after(changed)
+        self._words.remove(leaving | stale)
         self._remove(gone)
         rowids = self._put(entries, None if vectors is None else quantized(vectors), known)
-        moved = {rowids[entry.id] for entry in changed}
-        self._words.index((stale - set(gone)) | moved | self._words.following(moved))
+        self._words.index((stale - gone) | {rowids[entry.id] for entry in changed})
 
     def load(self, entries: Sequence[MemoryEntry], vectors: Sequence[Quantized]) -> None:
         """Write many rows without their words, for `index_words` to follow; `apply` is for all else."""
@@ -98,12 +102,21 @@ class Catalog(CatalogReader):
         """Index the words of all rows, of which none is indexed yet."""
         with self.transaction():
             self._words.index_all()
+            self.set_meta(_WORDS, self._words.made_by())
+
+    def renew_words(self) -> None:
+        """Index the words of all rows anew if they were indexed with other settings or other tables of words."""
+        with self.transaction():
+            if self.meta(_WORDS) != self._words.made_by():
+                self._words.clear()
+                self.index_words()
 
     def clear(self) -> None:
         """Forget all rows."""
         self._vectors = None
         with self.transaction():
-            for table in ("entries", "attributes", "words", "pending"):
+            self._words.clear()
+            for table in ("entries", "attributes", "pending"):
                 self.db.execute(f"DELETE FROM {table}")
 
     def _known(self, ids: Sequence[str]) -> dict[str, _Known]:
@@ -134,7 +147,6 @@ class Catalog(CatalogReader):
         return rowids
 
     def _remove(self, rowids: Collection[int]) -> None:
-        self._words.remove(rowids)
         self._forget_attributes(rowids)
         self.db.executemany("DELETE FROM entries WHERE rowid = ?", ((rowid,) for rowid in rowids))
         self._moved_vectors.extend((rowid, None, 0.0) for rowid in rowids)

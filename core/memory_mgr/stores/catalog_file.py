@@ -13,8 +13,9 @@ from typing import Any
 from memory_mgr.policy.lexical import FTS_COLUMNS, FTS_TOKENIZER
 from memory_mgr.types import Namespace
 
-CATALOG_VERSION = 4
-"""Raised when the tables change; a catalog with another one is thrown away and rebuilt."""
+CATALOG_VERSION = 5
+"""Raised when the tables change, or the code that makes the texts of the word index; a catalog with another one is
+thrown away and rebuilt."""
 
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -45,7 +46,7 @@ CREATE TABLE attributes (
 ) WITHOUT ROWID;
 CREATE INDEX attributes_by_entry ON attributes (entry, key);
 CREATE TABLE pending (id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5({", ".join(FTS_COLUMNS)}, tokenize = "{FTS_TOKENIZER}");
+CREATE VIRTUAL TABLE words USING fts5({", ".join(FTS_COLUMNS)}, content = '', tokenize = "{FTS_TOKENIZER}");
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);
 """
 

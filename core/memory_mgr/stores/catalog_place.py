@@ -39,7 +39,14 @@ class CatalogPlace:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self.unavailable(error) from error
-        return Catalog(self.path, self._namespace, self._recall)
+        catalog = Catalog(self.path, self._namespace, self._recall)
+        try:
+            if not self._read_only:
+                catalog.renew_words()
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
 
     def discard(self) -> None:
         """Remove the file; it is not open any more.

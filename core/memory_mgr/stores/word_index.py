@@ -1,36 +1,45 @@
-"""The catalog's full-text table: each entry's own words, and in columns of less weight the words said before it."""
+"""The catalog's full-text table: each entry's own words, and in columns of less weight the words said before it.
+
+The table keeps no copy of its texts ("contentless"): they are several times as long as the entries, and can be had
+from the entries again. FTS5 wants them once more when a row is taken out, so rows are taken out before the entries
+change, and `made_by` tells what their texts depend on beside the entries.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import unicodedata
 from collections import defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from memory_mgr.policy.lexical import Said, context_columns, index_text
+from memory_mgr.policy.lexical import Said, context_columns, index_text, lexicon_digest
 from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.types import MemoryEntry
 
 _INDEXED_CHARS = 20_000
 """Characters whose words are indexed with an entry; what follows is found by the passages of the entry."""
 _SLICE = 5000
 """Rows indexed together; their texts are in memory meanwhile."""
 
-_FOLLOWING = """
-SELECT DISTINCT after.rowid FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
-CROSS JOIN entries after ON after.rowid IN (
-    SELECT n.rowid FROM entries n WHERE n.tier = e.tier AND n.source = e.source AND (n.ts, n.seq) > (e.ts, e.seq)
-    AND n.whole IS NULL ORDER BY n.ts, n.seq LIMIT ?)
+_AFTER = """
+SELECT rowid, ts, seq FROM entries WHERE tier = ? AND source = ? AND (ts, seq) > (?, ?) AND whole IS NULL
+ORDER BY ts, seq
+"""
+_PLACES = """
+SELECT tier, source, ts, seq FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
 """
 _BEFORE = """
 SELECT e.rowid, before.rowid FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
 CROSS JOIN entries before ON before.rowid IN (
     SELECT p.rowid FROM entries p WHERE p.tier = e.tier AND p.source = e.source AND (p.ts, p.seq) < (e.ts, e.seq)
     AND p.whole IS NULL ORDER BY p.ts DESC, p.seq DESC LIMIT ?)
-WHERE e.whole IS NULL ORDER BY before.ts DESC, before.seq DESC
+WHERE e.whole IS NULL ORDER BY before.ts DESC, before.seq DESC, before.rowid DESC
 """
 _TEXTS = """
 SELECT e.rowid, e.speaker, e.content, e.ts FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
@@ -56,43 +65,62 @@ class WordIndex:
 
     def following(self, rowids: Collection[int]) -> set[int]:
         """The rows whose context columns show any of these rows, as they stand now."""
-        if not rowids or not self._recall.context_entries:
-            return set()
-        rows = self._db.execute(_FOLLOWING, (json.dumps(list(rowids)), self._recall.context_entries))
-        return {int(row[0]) for row in rows}
+        places = self._db.execute(_PLACES, (json.dumps(list(rowids)),)).fetchall()
+        return {rowid for place in places for rowid in self._later(*place)}
+
+    def after(self, entries: Iterable[MemoryEntry]) -> set[int]:
+        """The rows whose context columns will show any of these entries, which are yet to be written."""
+        places = ((e.memory_type.value, e.source, e.timestamp.timestamp(), e.sequence) for e in entries)
+        return {rowid for place in places for rowid in self._later(*place)}
+
+    def _later(self, tier: str, source: str | None, ts: float, seq: int) -> Iterator[int]:
+        """The next rows of a stream, as many as context reaches; with the last one those of the same moment."""
+        if source is None or not self._recall.context_entries:
+            return
+        with closing(self._db.execute(_AFTER, (tier, source, ts, seq))) as rows:
+            last = None
+            for count, (rowid, *moment) in enumerate(rows):
+                if count >= self._recall.context_entries and moment != last:
+                    return
+                last = moment
+                yield rowid
+
+    def made_by(self) -> str:
+        """What the columns of a row depend on beside the entries and this code."""
+        reach = self._recall.model_dump(include={"context_entries", "near_words", "far_words", "context_gap_hours"})
+        return json.dumps([reach, lexicon_digest(), unicodedata.unidata_version], sort_keys=True)
 
     def remove(self, rowids: Collection[int]) -> None:
-        """Take rows out."""
-        self._db.executemany("DELETE FROM words WHERE rowid = ?", ((rowid,) for rowid in rowids))
+        """Take rows out, whose entries are still as they were when the rows were made."""
+        self._write("INSERT INTO words (words, rowid, own, near, far) VALUES ('delete', ?, ?, ?, ?)", rowids)
 
     def index(self, rowids: Collection[int]) -> None:
-        """Index rows, or index them again."""
-        # FTS5 writes a segment whenever a row comes out of order.
-        ordered = sorted(rowids)
-        for start in range(0, len(ordered), _SLICE):
-            self._index(ordered[start : start + _SLICE])
+        """Index rows that are not in."""
+        self._write("INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)", rowids)
+
+    def clear(self) -> None:
+        """Take all rows out."""
+        self._db.execute("INSERT INTO words (words) VALUES ('delete-all')")
 
     def index_all(self) -> None:
         """Index every row of an empty table."""
         before = self._all_before()
-        ordered = sorted(before)
+        self._write("INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)", before, before)
+
+    def _write(
+        self, statement: str, rowids: Collection[int], before: Mapping[int, Sequence[int]] | None = None
+    ) -> None:
+        # FTS5 writes a segment whenever a row comes out of order.
+        ordered = sorted(rowids)
         for start in range(0, len(ordered), _SLICE):
-            self._insert(ordered[start : start + _SLICE], before)
+            part = ordered[start : start + _SLICE]
+            self._db.executemany(statement, self._columns(part, self._before(part) if before is None else before))
 
-    def _index(self, rowids: Sequence[int]) -> None:
-        self.remove(rowids)
-        self._insert(rowids, self._before(rowids))
-
-    def _insert(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> None:
+    def _columns(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> Iterator[tuple[int | str, ...]]:
+        """(rowid, own, near, far) of rows, as their entries are now."""
         rows = self._rows({*rowids, *(earlier for rowid in rowids for earlier in before[rowid])})
-        self._db.executemany(
-            "INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)",
-            (
-                (rowid, index_text(rows[rowid].own), *self._context(rows, rowid, before[rowid]))
-                for rowid in rowids
-                if rowid in rows
-            ),
-        )
+        for rowid in rowids:
+            yield (rowid, index_text(rows[rowid].own), *self._context(rows, rowid, before[rowid]))
 
     def _context(self, rows: dict[int, _Row], rowid: int, before: Sequence[int]) -> tuple[str, str]:
         return context_columns([rows[i].said for i in before], rows[rowid].said.timestamp, self._recall)
@@ -109,7 +137,7 @@ class WordIndex:
         """What `_before` tells, of all rows: read in order of time, with the last rows of each stream at hand."""
         found: dict[int, tuple[int, ...]] = {}
         streams: dict[object, deque[int]] = defaultdict(lambda: deque(maxlen=self._recall.context_entries))
-        rows = self._db.execute("SELECT ts, seq, rowid, tier, source, whole FROM entries ORDER BY ts, seq")
+        rows = self._db.execute("SELECT ts, seq, rowid, tier, source, whole FROM entries ORDER BY ts, seq, rowid")
         for _, together in groupby(rows, itemgetter(0, 1)):
             moment = [
                 (rowid, (tier, source), source is not None and whole is None)

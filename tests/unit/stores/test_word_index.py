@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_mgr.policy.recall_config import RecallConfig
@@ -33,19 +36,36 @@ def _entry(number: int, made: tuple[Any, ...]) -> MemoryEntry:
     )
 
 
-ENTRIES = st.lists(
-    st.tuples(
-        st.lists(st.sampled_from(["tea", "Oslo", "ran", "東京都"]), min_size=1, max_size=4).map(" ".join),
-        st.sampled_from(["chat", "mail", None]),
-        st.sampled_from(["Ana", None]),
-        st.integers(0, 5),
-        st.integers(0, 3),
-        st.sampled_from([MemoryType.SHORT_TERM, MemoryType.LONG_TERM]),
-        st.booleans(),
-    ),
-    min_size=1,
-    max_size=15,
+MADE = st.tuples(
+    st.lists(st.sampled_from(["tea", "Oslo", "ran", "東京都"]), min_size=1, max_size=4).map(" ".join),
+    st.sampled_from(["chat", "mail", None]),
+    st.sampled_from(["Ana", None]),
+    st.integers(0, 5),
+    st.integers(0, 3),
+    st.sampled_from([MemoryType.SHORT_TERM, MemoryType.LONG_TERM]),
+    st.booleans(),
 )
+ENTRIES = st.lists(MADE, min_size=1, max_size=15)
+CHANGES = st.lists(
+    st.tuples(
+        st.dictionaries(st.integers(0, 7), MADE, max_size=4),
+        st.sets(st.integers(0, 7), max_size=3),
+    ),
+    max_size=8,
+)
+"""What is written and what is removed, by number, again and again."""
+
+
+def _index(catalog: Catalog) -> list[list[tuple[Any, ...]]]:
+    """Every word at its place, and how long each row is."""
+    catalog.db.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.places USING fts5vocab(main, words, instance)")
+    return [catalog.all_rows(INDEXED), catalog.all_rows("SELECT * FROM words_docsize ORDER BY id")]
+
+
+def _index_made_anew(catalog: Catalog) -> list[list[tuple[Any, ...]]]:
+    catalog.db.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    catalog.index_words()
+    return _index(catalog)
 
 
 @given(made=ENTRIES, reach=st.integers(0, 4))
@@ -55,14 +75,47 @@ def test_an_index_made_at_once(made: list[tuple[Any, ...]], reach: int) -> None:
     grown = Catalog(None, ("a",), recall)
     for entry in (_entry(number, one) for number, one in enumerate(made)):
         grown.apply([entry], [[1.0, 0.0]])  # type: ignore[list-item]
-    grown.db.execute("CREATE VIRTUAL TABLE temp.places USING fts5vocab(main, words, instance)")
-    expected = grown.all_rows(INDEXED)
-    sizes = grown.all_rows("SELECT * FROM words_docsize ORDER BY id")
-    grown.db.execute("DELETE FROM words")
-    grown.index_words()
-    assert grown.all_rows(INDEXED) == expected
-    assert grown.all_rows("SELECT * FROM words_docsize ORDER BY id") == sizes
+    expected = _index(grown)
+    assert _index_made_anew(grown) == expected
     grown.close()
+
+
+@settings(deadline=None)
+@given(changes=CHANGES, reach=st.integers(0, 4))
+def test_an_index_that_was_changed(changes: list[Any], reach: int) -> None:
+    """Whatever is written anew, moved, said by another or removed: no word of before is left, none is missing."""
+    catalog = Catalog(None, ("a",), RecallConfig(context_entries=reach))
+    for written, removed in changes:
+        entries = [_entry(number, one) for number, one in written.items()]
+        gone = [f"id-{number}" for number in removed - written.keys()]
+        catalog.apply(entries, [[1.0, 0.0]] * len(entries), gone)  # type: ignore[list-item]
+        catalog.db.execute("INSERT INTO words (words) VALUES ('integrity-check')")
+    expected = _index(catalog)
+    assert _index_made_anew(catalog) == expected
+    catalog.close()
+
+
+@given(made=ENTRIES, more=MADE)
+def test_other_settings_make_another_index(made: list[tuple[Any, ...]], more: tuple[Any, ...]) -> None:
+    """A catalog opened with another reach of context, or by two who differ, has the index of who writes."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "catalog"
+        first = Catalog(path, ("a",), RecallConfig(context_entries=1))
+        first.apply([_entry(number, one) for number, one in enumerate(made)], [[1.0, 0.0]] * len(made))  # type: ignore[list-item]
+        second = Catalog(path, ("a",), RecallConfig(context_entries=3))
+        for catalog in (second, first):
+            catalog.apply([_entry(3, more)], [[1.0, 0.0]])  # type: ignore[list-item]
+            catalog.apply(removed=["id-3"])
+            expected = _index(catalog)
+            with suppress(TakenBackError), catalog.transaction():
+                assert _index_made_anew(catalog) == expected
+                raise TakenBackError
+        first.close()
+        second.close()
+
+
+class TakenBackError(Exception):
+    """Ends a transaction without effect."""
 
 
 def test_indexes_are_there_after_loading() -> None:
