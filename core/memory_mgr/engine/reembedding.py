@@ -66,7 +66,7 @@ def _copied(store: VectorStore, runtime: Runtime, progress: Callable[[int, int],
 
 
 def _batches(store: VectorStore, namespace: Namespace) -> Iterator[list[MemoryEntry]]:
-    entries, _ = truth(store, namespace, lambda read: None, read_only=True)
+    entries = truth(store, namespace)
     for start in range(0, len(entries), _BATCH):
         yield entries[start : start + _BATCH]
 

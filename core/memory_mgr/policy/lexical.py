@@ -41,6 +41,9 @@ _POINTS = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06e
 _MAX_ENTRY_WORDS = 80
 """Words of one preceding entry that go into the context of the next: of a long answer, its end."""
 
+_SHORT_CHARACTERS = 500
+"""Texts up to this length are remembered with their words."""
+
 _MAX_ENTRY_CHARACTERS = 40 * _MAX_ENTRY_WORDS
 """Only so much of its end is cut into words at all."""
 
@@ -65,6 +68,16 @@ def index_text(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of `text` in order, as they are indexed, before stemming."""
+    return list(_short_words(text)) if len(text) <= _SHORT_CHARACTERS else _words(text)
+
+
+@lru_cache(maxsize=4096)
+def _short_words(text: str) -> tuple[str, ...]:
+    """Asked for twice, by an entry itself and by those that follow it."""
+    return tuple(_words(text))
+
+
+def _words(text: str) -> list[str]:
     if text.isascii():
         folded = text.lower()
     else:

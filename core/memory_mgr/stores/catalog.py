@@ -98,6 +98,12 @@ class Catalog(CatalogReader):
             self._put(entries, vectors, self._known([entry.id for entry in entries]))
             self._moved_vectors.clear()
 
+    def unload(self, ids: Sequence[str]) -> None:
+        """Take rows out again that were loaded and have no words yet."""
+        with self.transaction():
+            self._remove({row.rowid for row in self._known(ids).values()})
+            self._moved_vectors.clear()
+
     def index_words(self) -> None:
         """Index the words of all rows, of which none is indexed yet."""
         with self.transaction():

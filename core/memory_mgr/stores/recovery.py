@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+import numpy as np
 
 from memory_mgr.stores.ahead import ahead
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.passages import is_part
-from memory_mgr.stores.vector_cache import Quantized, quantized
+from memory_mgr.stores.vector_cache import quantized
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
+
+_WHOLES = 500
+"""Long texts whose passages are looked through together."""
 
 
 def settle(store: VectorStore, catalog: Catalog, ids: Sequence[str], *, read_only: bool = False) -> None:
@@ -35,32 +41,72 @@ def settle(store: VectorStore, catalog: Catalog, ids: Sequence[str], *, read_onl
     catalog.apply(removed=[i for i in ids if i not in kept])
 
 
-def truth(
-    store: VectorStore, namespace: Namespace, report: Callable[[int], None], *, read_only: bool
-) -> tuple[list[MemoryEntry], dict[str, Quantized]]:
-    """Every entry of a namespace in order of time and the vectors by id, as small as the catalog keeps them.
-
-    What is left over is deleted.
+def refill(store: VectorStore, catalog: Catalog, report: Callable[[int], None], *, read_only: bool) -> int:
+    """Write every entry of a namespace into an empty catalog as it is read, and delete what is left over.
 
     Args:
-        store: Where they are.
-        namespace: Whose.
+        store: Where the entries are.
+        catalog: Where they go.
         report: Told how many were read so far.
         read_only: Leave what is left over where it is.
+
+    Returns:
+        How many entries the catalog has now.
     """
-    copies: list[MemoryEntry] = []
-    vectors: dict[tuple[str, MemoryType], Quantized] = {}
-    for tier in MemoryType:
-        for batch, found in ahead(store.scan(namespace, tier, with_vectors=True)):
-            copies += batch
-            if found is not None:
-                vectors.update(zip(((e.id, tier) for e in batch), quantized(found), strict=True))
-            report(len(copies))
-    current, left_over = _sorted_out(copies, lambda missing: [])
-    if not read_only:
-        _delete(store, namespace, left_over)
-    current.sort(key=lambda e: (e.timestamp, e.sequence))
-    return current, {e.id: vectors[e.id, e.memory_type] for e in current}
+    newest: dict[str, tuple[int, MemoryType]] = {}
+    left_over: dict[MemoryType, list[str]] = defaultdict(list)
+    done = 0
+    with catalog.transaction():
+        catalog.clear()
+        with catalog.without_indexes():
+            for tier in MemoryType:
+                for batch, vectors in ahead(store.scan(catalog.namespace, tier, with_vectors=True)):
+                    counting = [row for row, entry in enumerate(batch) if _counts(entry, newest, left_over)]
+                    entries = [batch[row] for row in counting]
+                    catalog.load(entries, quantized(np.asarray(vectors)[counting]))
+                    done += len(batch)
+                    report(done)
+        parts = list(_parts_of_nothing(catalog))
+        for part in parts:
+            left_over[part.memory_type].append(part.id)
+        if not read_only:
+            for tier, ids in left_over.items():
+                store.delete(catalog.namespace, tier, ids)
+        catalog.unload([part.id for part in parts])
+        catalog.index_words()
+    return len(newest) - len(parts)
+
+
+def _counts(
+    entry: MemoryEntry, newest: dict[str, tuple[int, MemoryType]], left_over: dict[MemoryType, list[str]]
+) -> bool:
+    """Whether an entry is newer than its copies so far; the older of two is noted as left over."""
+    revision, tier = newest.get(entry.id, (-1, entry.memory_type))
+    newer = entry.revision > revision
+    if entry.id in newest:
+        left_over[tier if newer else entry.memory_type].append(entry.id)
+    if newer:
+        newest[entry.id] = entry.revision, entry.memory_type
+    return newer
+
+
+def _parts_of_nothing(catalog: Catalog) -> Iterator[MemoryEntry]:
+    """Passages of texts that are gone or were replaced."""
+    wholes = [row[0] for row in catalog.all_rows("SELECT DISTINCT whole FROM entries WHERE whole IS NOT NULL")]
+    for start in range(0, len(wholes), _WHOLES):
+        ids = wholes[start : start + _WHOLES]
+        current = {entry.id: entry for entry in catalog.by_ids(ids)}
+        for passage in catalog.passages(ids):
+            whole = current.get(str(passage.details["whole"]))
+            if whole is None or not is_part(passage, whole):
+                yield passage
+
+
+def truth(store: VectorStore, namespace: Namespace) -> list[MemoryEntry]:
+    """Every entry of a namespace that counts, in order of time; what is left over stays where it is."""
+    batches = (batch for tier in MemoryType for batch, _ in store.scan(namespace, tier, with_vectors=False))
+    current, _ = _sorted_out(chain.from_iterable(batches), lambda missing: [])
+    return sorted(current, key=lambda e: (e.timestamp, e.sequence))
 
 
 def by_tier(entries: Iterable[MemoryEntry]) -> dict[MemoryType, list[MemoryEntry]]:

@@ -33,7 +33,7 @@ from memory_mgr.stores.catalog_file import is_damage
 from memory_mgr.stores.catalog_place import CatalogPlace
 from memory_mgr.stores.journal import Journal
 from memory_mgr.stores.passages import following, has_passages
-from memory_mgr.stores.recovery import by_tier, settle, truth
+from memory_mgr.stores.recovery import by_tier, refill, settle
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 log = logging.getLogger(__name__)
@@ -187,18 +187,7 @@ class Repository:
         if self._journal is not None:
             self._journal.start()
             read_only = read_only or not self._journal.quiet()
-        entries, vectors = truth(
-            self.store, self.namespace, lambda done: progress(done, 2 * total), read_only=read_only
-        )
-        with catalog.transaction():
-            catalog.clear()
-            with catalog.without_indexes():
-                for start in range(0, len(entries), 1000):
-                    batch = entries[start : start + 1000]
-                    catalog.load(batch, [vectors[e.id] for e in batch])
-                    progress(total + start + len(batch), 2 * total)
-            catalog.index_words()
-        return len(entries)
+        return refill(self.store, catalog, lambda done: progress(done, total), read_only=read_only)
 
     def read(self, question: Callable[[Catalog], T]) -> T:
         """Ask the catalog; one that turns out damaged is rebuilt and asked again, once.
