@@ -20,12 +20,15 @@ from typing import NamedTuple
 
 from memory_mgr.policy.lexical import Said, context_columns, index_text, lexicon_digest
 from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.stores.ahead import ahead
 from memory_mgr.types import MemoryEntry
 
 _INDEXED_CHARS = 20_000
 """Characters whose words are indexed with an entry; what follows is found by the passages of the entry."""
-_SLICE = 5000
+_SLICE = 1000
 """Rows indexed together; their texts are in memory meanwhile."""
+_INSERT = "INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)"
+_REMOVE = "INSERT INTO words (words, rowid, own, near, far) VALUES ('delete', ?, ?, ?, ?)"
 
 _AFTER = """
 SELECT rowid, ts, seq FROM entries WHERE tier = ? AND source = ? AND (ts, seq) > (?, ?) AND whole IS NULL
@@ -92,11 +95,13 @@ class WordIndex:
 
     def remove(self, rowids: Collection[int]) -> None:
         """Take rows out, whose entries are still as they were when the rows were made."""
-        self._write("INSERT INTO words (words, rowid, own, near, far) VALUES ('delete', ?, ?, ?, ?)", rowids)
+        for part in _slices(rowids):
+            self._db.executemany(_REMOVE, self._columns(part, self._before(part)))
 
     def index(self, rowids: Collection[int]) -> None:
         """Index rows that are not in."""
-        self._write("INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)", rowids)
+        for part in _slices(rowids):
+            self._db.executemany(_INSERT, self._columns(part, self._before(part)))
 
     def clear(self) -> None:
         """Take all rows out."""
@@ -105,16 +110,8 @@ class WordIndex:
     def index_all(self) -> None:
         """Index every row of an empty table."""
         before = self._all_before()
-        self._write("INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)", before, before)
-
-    def _write(
-        self, statement: str, rowids: Collection[int], before: Mapping[int, Sequence[int]] | None = None
-    ) -> None:
-        # FTS5 writes a segment whenever a row comes out of order.
-        ordered = sorted(rowids)
-        for start in range(0, len(ordered), _SLICE):
-            part = ordered[start : start + _SLICE]
-            self._db.executemany(statement, self._columns(part, self._before(part) if before is None else before))
+        for rows in ahead(list(self._columns(part, before)) for part in _slices(before)):
+            self._db.executemany(_INSERT, rows)
 
     def _columns(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> Iterator[tuple[int | str, ...]]:
         """(rowid, own, near, far) of rows, as their entries are now."""
@@ -154,6 +151,12 @@ class WordIndex:
             rowid: _Row(Said(_said(speaker, content), datetime.fromtimestamp(ts, UTC)), _own(speaker, content))
             for rowid, speaker, content, ts in self._db.execute(_TEXTS, (json.dumps(list(rowids)),))
         }
+
+
+def _slices(rowids: Collection[int]) -> Iterator[list[int]]:
+    """In order: FTS5 writes a segment whenever a row comes out of it."""
+    ordered = sorted(rowids)
+    return (ordered[start : start + _SLICE] for start in range(0, len(ordered), _SLICE))
 
 
 def _own(speaker: str | None, content: str) -> str:
