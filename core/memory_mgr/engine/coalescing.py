@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 _PATIENCE_SECONDS = 0.025
-"""Longest wait for callers that are on their way; about what one more write to Chroma would cost."""
+"""Longest wait for the next of the callers on their way; about what one more write to Chroma would cost."""
+_LONGEST_WAIT_SECONDS = 0.25
+"""However steadily they come, so that nobody waits for ever."""
 
 
 class _Ticket(Generic[T, R]):
@@ -38,7 +41,7 @@ class Coalescer(Generic[T, R]):
             that caller only. If `process` raises, every caller of the batch gets the exception.
         size: Weight of an item (entries in it).
         limit: Greatest weight of a batch; a single heavier item is processed alone.
-        patience_seconds: Longest wait for callers that are on their way.
+        patience_seconds: Longest wait for the next of the callers that are on their way.
     """
 
     def __init__(
@@ -88,8 +91,7 @@ class Coalescer(Generic[T, R]):
         return ticket.result  # type: ignore[return-value]
 
     def _lead(self) -> None:
-        with self._arrival:
-            self._arrival.wait_for(lambda: not self._coming, self._patience_seconds)
+        self._await_those_coming()
         batch = self._next_batch()
         try:
             results = self._process([ticket.item for ticket in batch])
@@ -106,6 +108,14 @@ class Coalescer(Generic[T, R]):
         finally:
             for ticket in batch:
                 ticket.done = True
+
+    def _await_those_coming(self) -> None:
+        """Wait as long as one after the other arrives; a write would hold them up, for it holds the interpreter."""
+        until = time.monotonic() + _LONGEST_WAIT_SECONDS
+        with self._arrival:
+            while self._coming and time.monotonic() < until:
+                if not self._arrival.wait(self._patience_seconds):
+                    return
 
     def _next_batch(self) -> list[_Ticket[T, R]]:
         batch, weight = [self._queue.popleft()], 0

@@ -120,6 +120,7 @@ class Catalog(CatalogReader):
     def clear(self) -> None:
         """Forget all rows."""
         self._vectors = None
+        self.seen_often.clear()
         with self.transaction():
             self._words.clear()
             for table in ("entries", "attributes", "pending"):

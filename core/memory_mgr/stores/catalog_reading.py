@@ -59,6 +59,8 @@ class CatalogReader(CatalogFile):
         self._vectors_version: object = None
         self._frequent: dict[str, int] = {}
         self._counted_at = 0
+        self.seen_often: set[str] = set()
+        """Questions to the word index that found as many entries as anybody counts, see `surroundings`."""
         super().__init__(path, namespace)
 
     def words_matching(
@@ -263,7 +265,8 @@ class CatalogReader(CatalogFile):
     def episodes(self, source: str) -> list[MemoryEntry]:
         """The summaries of a stream that are not rolled up into others, in order of time, expired ones too."""
         rows = self.all_rows(
-            f"SELECT {_ENTRY} FROM entries WHERE tier = 'episodic' AND source = ? AND superseded_by IS NULL"
+            f"SELECT {_ENTRY} FROM entries INDEXED BY episodes_in_sight"
+            " WHERE tier = 'episodic' AND source = ? AND superseded_by IS NULL"
             " AND whole IS NULL ORDER BY ts, seq",
             (source,),
         )

@@ -13,6 +13,8 @@ from memory_mgr.types import MemoryType
 
 _SEEN_OFTEN = 10
 """Entries counted for a word at most: beyond, it is no news, and counting on would cost time in large namespaces."""
+_REMEMBERED = 20_000
+"""Words of which it is remembered that they were seen so often; they are not counted again."""
 
 
 class Before(NamedTuple):
@@ -35,9 +37,11 @@ def said_before(catalog: Catalog, tier: MemoryType, source: str, moment: datetim
 def occurrences(catalog: Catalog, words: Iterable[str]) -> dict[str, int]:
     """In how many entries each word occurs, counted up to 10."""
     queries = {word: f'own : "{terms}"' for word in set(words) if (terms := index_text(word).replace('"', " ").strip())}
+    often = catalog.seen_often
     rows = catalog.all_rows(
         "SELECT value, (SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH value LIMIT ?)) FROM json_each(?)",
-        (_SEEN_OFTEN, json.dumps(list(queries.values()))),
+        (_SEEN_OFTEN, json.dumps([query for query in queries.values() if query not in often])),
     )
     counts = dict(rows)
-    return {word: int(counts[query]) for word, query in queries.items()}
+    often.update(query for query, count in rows if count >= _SEEN_OFTEN and len(often) < _REMEMBERED)
+    return {word: int(counts.get(query, _SEEN_OFTEN)) for word, query in queries.items()}
