@@ -3,9 +3,10 @@
 PYTHONPATH=tests/security python benchmarks/poisoning.py --locomo LOCOMO.json [--json OUT]
 
 `attacks` is the corpus that the patterns were written with, so its rate says that they work, not how well they
-generalise. `attacks_unseen` was written afterwards and has not been looked at since: what to expect of attacks in new
-words. `ordinary` is talk about the same things without an attack, which the patterns were corrected by. LoCoMo's turns
-are ordinary conversation that nothing was fitted to.
+generalise. `attacks_unseen` was written afterwards; its texts have not been read since, but the rules of kinds of words
+were made while its rate was watched. `attacks_fresh` was written after those rules and only measured: what to expect of
+attacks in new words. `ordinary` is talk about the same things without an attack, which patterns and rules were
+corrected by. LoCoMo's turns are ordinary conversation that nothing was fitted to.
 """
 
 from __future__ import annotations
@@ -56,15 +57,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     turns = [turn.text for conversation in load(arguments.locomo) for turn in conversation.turns]
-    start = time.process_time()
     alarms = sum(bool(suspicions(turn)) for turn in turns)
+    start = time.process_time()
+    for turn in turns:
+        suspicions(turn)
     milliseconds = (time.process_time() - start) / len(turns) * 1000
     report: dict = {
         "command": f"PYTHONPATH=tests/security python benchmarks/poisoning.py --locomo {arguments.locomo.name}",
         "versions": {"memory-mgr": version("memory-mgr"), "python": sys.version.split()[0]},
         "milliseconds_of_processor_a_turn": round(milliseconds, 3),
     }
-    for name in ("attacks", "attacks_unseen"):
+    for name in ("attacks", "attacks_unseen", "attacks_fresh"):
         corpus = texts(name)
         caught = sum(bool(suspicions(text)) for text in corpus)
         report[name] = rate(caught, len(corpus)) | {"fenced": fenced(corpus), "families": families(name)}

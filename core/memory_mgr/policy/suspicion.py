@@ -1,6 +1,7 @@
 """Whether a text wants to give a model orders.
 
-A heuristic: patterns of `data/suspicion_patterns.txt` over text folded so that look-alike letters, invisible
+A heuristic: kinds of words that meet in a sentence (see `policy.orders`), and patterns of `data/suspicion_patterns.txt`
+for those texts that have anything out of the common, both over text folded so that look-alike letters, invisible
 characters, spaced-out letters, digits for letters, reversed runs and base64 do not hide words. It catches what is
 written plainly, not what is meant; whoever words an attack as a plain statement passes. So it marks, and the fence
 around all recalled text (see `policy.rendering`) is what does not depend on it. How much it catches, and how often it
@@ -16,6 +17,7 @@ import unicodedata
 
 from pydantic import Field
 
+from memory_mgr.policy import orders
 from memory_mgr.policy.escaping import folded
 from memory_mgr.policy.lexicon import load_pattern, load_sections
 from memory_mgr.policy.settings import Settings
@@ -25,6 +27,7 @@ HIDDEN = "hidden"
 _FILE = "suspicion_patterns"
 _CHARACTERS = 50_000
 """Of the beginning and of the end of a longer text."""
+_MARKUP = re.compile(r"[<>{}|`]|\[ ?/?(?:inst|sys)|##|\*\*|--|==|://|@|\w\(|/etc/|\.ssh|\.env")
 _SPACED = re.compile(r"\b(?:[^\W_][ ._\-*]){3,}[^\W_]\b")
 _ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 _BLANK = re.compile(r"[^\S\n]+|(?<=\w)[-_*](?=\w)")
@@ -53,14 +56,19 @@ def suspicions(text: str) -> tuple[str, ...]:
     """What a text seems to be after, by the names of the sections of the patterns, sorted; () for ordinary text."""
     if len(text) > 2 * _CHARACTERS:
         text = f"{text[:_CHARACTERS]}\n{text[-_CHARACTERS:]}"
-    found = {section for view in _views(text) for section in load_sections(_FILE) if _found(section, view)}
+    found = {sign for view in _views(text) for sign in _signs(view)}
     if _TAGS.search(text) or _REVERSED.search(text):
         found.add(HIDDEN)
     return tuple(sorted(found))
 
 
-def _found(section: str, view: str) -> bool:
-    return load_pattern(_FILE, section).search(view) is not None
+def _signs(view: str) -> set[str]:
+    """What one reading of a text is a sign of; the patterns, which cost much, see it only if it may have something."""
+    sentences = list(orders.sentences(view))
+    found = set[str]().union(*map(orders.signs, sentences))
+    if view.isascii() and all(map(orders.is_plain, sentences)) and not _MARKUP.search(view):
+        return found
+    return found | {name for name in load_sections(_FILE) if load_pattern(_FILE, name).search(view)}
 
 
 def _views(text: str) -> list[str]:

@@ -1,0 +1,78 @@
+"""Orders to a model, by what kinds of words meet in a sentence.
+
+What a text is after shows in few kinds of words, whatever the phrase: one of dropping, one of rules and one for the
+model is a try to override. `data/suspicion_words.txt` has the words of each kind, `data/suspicion_rules.txt` which
+kinds together are a sign. A word is looked up once and remembered, so that ordinary talk costs little.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache, lru_cache
+
+from memory_mgr.policy.lexicon import load_pattern, load_sections
+
+ORDER = "order"
+"""The kind of a clause that begins with a verb or says what must be."""
+_WORDS, _RULES = "suspicion_words", "suspicion_rules"
+_COMMON = "-"
+_PIECE = re.compile(r"https?://\S+|[^\s@]{1,64}@\S+|[^\W_]+(?:['.][^\W_]+)*|[.!?,;:\n]")
+_SOFT = frozenset({"please", "now", "then", "and", "also", "just", "kindly", "so", "ok", "do", "simply", "immediately"})
+_MUST = frozenset({"must", "should", "shall"})
+_FIRST = frozenset({"always", "never", "please", "kindly", "don't", "ensure"})
+_VERBS = frozenset({"drop", "play", "send", "tell", "act", "answer", "remember", "conceal", "use"})
+_LONGEST = 60
+"""Pieces of a sentence; a longer one is taken as several."""
+_LETTERS = 60
+"""Of a word, so that no whole address or key is remembered."""
+
+
+def sentences(text: str) -> Iterator[frozenset[str]]:
+    """The kinds of words of each sentence of a folded text."""
+    kinds: set[str] = set()
+    starts, length = True, 0
+    for piece in _PIECE.findall(text):
+        length += 1
+        if piece in ".!?\n" or length > _LONGEST:
+            yield frozenset(kinds)
+            kinds, starts, length = set(), True, 0
+        elif piece in ",;:":
+            starts = True
+        else:
+            found = _kinds(piece[:_LETTERS])
+            kinds |= found
+            if piece in _MUST or (starts and (piece in _FIRST or found & _VERBS)):
+                kinds.add(ORDER)
+            starts = starts and piece in _SOFT
+    yield frozenset(kinds)
+
+
+def is_plain(kinds: frozenset[str]) -> bool:
+    """A sentence has no kind of word but common ones, so that it cannot be an order."""
+    return kinds <= _common()
+
+
+def signs(kinds: frozenset[str]) -> set[str]:
+    """What the kinds of words of one sentence are a sign of."""
+    return {section for section, needed in _rules() if needed <= kinds}
+
+
+@cache
+def _common() -> frozenset[str]:
+    return frozenset(name[1:] for name in load_sections(_WORDS) if name.startswith(_COMMON)) | {ORDER}
+
+
+@cache
+def _rules() -> tuple[tuple[str, frozenset[str]], ...]:
+    return tuple(
+        (section, frozenset(line.split())) for section, lines in load_sections(_RULES).items() for line in lines
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _kinds(word: str) -> frozenset[str]:
+    bare = word.removesuffix("'s")
+    return frozenset(
+        name.removeprefix(_COMMON) for name in load_sections(_WORDS) if load_pattern(_WORDS, name).fullmatch(bare)
+    )
