@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from memory_mgr import (
+    ConfigurationError,
     InvalidInputError,
     ManagerClosedError,
     MemoryConfig,
@@ -23,6 +25,8 @@ from memory_mgr import (
     ShortTermConfig,
     SyncMemoryManager,
 )
+from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.testing import FakeEmbedder
 from tests.crash.checks import check_consistent
 
 THREADS = 8
@@ -189,3 +193,40 @@ def test_a_cancelled_await_does_no_harm(config: MemoryConfig) -> None:
             check_consistent(memory.sync)
 
     asyncio.run(cancel())
+
+
+def test_memories_of_one_folder_with_other_weights_are_one(tmp_path: Path) -> None:
+    """Settings that only matter to a search may differ: what one changes, also at once, the other sees."""
+    config = MemoryConfig(path=tmp_path, embedder=FakeEmbedder())
+    with (
+        SyncMemoryManager(config) as one,
+        SyncMemoryManager(config.replaced(recall=RecallConfig(lexical_weight=0.1))) as other,
+    ):
+        memories = (one, other)
+        for n in range(10):
+            memories[n % 2].add_memory(f"stone number {n}", id=f"turn-{n}")
+            assert memories[(n + 1) % 2].search_memory(f"stone number {n}", limit=1)[0].id == f"turn-{n}"
+        results = raced(lambda n: [memories[n % 2].add_memory(f"river {n} {m}", id=f"{n}-{m}") for m in range(5)])
+        assert not [result for result in results if isinstance(result, MemoryMgrError)]
+        sequences = [entry.sequence for entry in one.list_memories(limit=None)]
+        assert len(set(sequences)) == len(sequences) == 10 + 5 * THREADS
+        refused = raced(lambda n: memories[n % 2].supersede_memory("turn-0", f"stone number {n}, painted"))
+        assert _refused(refused) == THREADS - 1
+        assert sum(raced(lambda n: memories[n % 2].delete_memories(["turn-1"]))) == 1
+        other.rebuild_catalog()
+        assert sum(one.forget().values()) == 10 + 5 * THREADS
+        assert other.list_memories() == []
+        check_consistent(one)
+
+
+def test_memories_of_one_folder_with_another_index_are_refused(tmp_path: Path) -> None:
+    """It would be made anew by each in turn: the second is told, and may come when the first is closed."""
+    config = MemoryConfig(path=tmp_path, embedder=FakeEmbedder())
+    near = config.replaced(recall=RecallConfig(context_entries=1))
+    with SyncMemoryManager(near) as memory:
+        memory.add_memory("the cat sleeps", id="cat")
+        with pytest.raises(ConfigurationError, match=r"recall\.context_entries is 1 there"):
+            SyncMemoryManager(config)
+    with SyncMemoryManager(config) as memory:
+        assert memory.search_memory("cat", limit=1)[0].id == "cat"
+        check_consistent(memory)

@@ -39,6 +39,8 @@ from .driver import Driver, Face
 from .model import Kept, Model
 
 WINDOW = 6
+STEPS_A_STATS = 10
+"""`stats` looks at every file of the store, which many programs share."""
 SCOPES = ("acme", "acme-corp")
 TIERS = [tier.value for tier in MemoryType]
 WORDS = ["river", "mountain", "Ana", "Ben", "lives in Rome", "lives in Oslo", "owns a red bike", "naïve café", "日本語"]
@@ -345,13 +347,16 @@ class MemoryMachine(RuleBasedStateMachine):
             }
             assert told == model.memories()
             assert {e.id for e in listed if e.kind == "message"} == model.entries.keys() - told.keys()
-            assert self.driver.call(scope, "stats").total == len(listed)
+            if type(self).steps % STEPS_A_STATS == 0:
+                assert self.driver.call(scope, "stats").total == len(listed)
 
     def teardown(self) -> None:
-        """Catalog and Chroma agree in the end."""
+        """Catalog and Chroma agree in the end; the next program starts on a store as small as this one did."""
         if hasattr(self, "driver"):
             for scope in SCOPES:
                 check_consistent(self.driver.sync.scoped(scope))
+            for scope in (*SCOPES, "elsewhere"):
+                self.driver.call(scope, "forget")
             self.driver.close()
 
 

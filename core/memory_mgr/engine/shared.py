@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from memory_mgr.config import MemoryConfig
 from memory_mgr.engine.pool import RepositoryPool
+from memory_mgr.errors import ConfigurationError
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.opening import location, open_store
 from memory_mgr.stores.repository import Repository
@@ -35,12 +36,21 @@ class SharedStore:
 
     @classmethod
     def acquire(cls, config: MemoryConfig, space: EmbeddingSpace) -> SharedStore:
-        """The store of a location, opened if it is not open yet."""
-        key = (location(config), config.catalogs, config.read_only, config.recall.model_dump_json(), space)
+        """The store of a location, opened if it is not open yet.
+
+        Raises:
+            ConfigurationError: It is open with settings by which its words are indexed in another way.
+        """
+        key: _Key = (location(config), config.catalogs, config.read_only, space)
+        if config.catalogs is None or config.read_only:
+            # Indexed in memory, or read as the writer indexed it: nobody else's settings matter.
+            key += (config.recall.reach(),)
         with cls._lock:
             shared = cls._open.get(key)
             if shared is None:
                 shared = cls._open[key] = cls(key, config, space)
+            else:
+                shared._check_reach(config)
             shared._users += 1
             return shared
 
@@ -54,6 +64,16 @@ class SharedStore:
                     self.pool.close()
                 finally:
                     self.store.close()
+
+    def _check_reach(self, config: MemoryConfig) -> None:
+        """Two ways of indexing words in one file would each undo the other's."""
+        here, there = config.recall.reach(), self._recall.reach()
+        if here != there:
+            differing = ", ".join(f"recall.{name} is {value}" for name, value in sorted(set(there) - set(here)))
+            raise ConfigurationError(
+                f"{config.path or config.url} is open in this process with another index of words: {differing} there, "
+                "but not here; use the same settings for both, or close the other memory first"
+            )
 
     def _open_repository(self, namespace: Namespace) -> Repository:
         path = self._catalog_path(namespace)

@@ -99,3 +99,8 @@ class RecallConfig(Settings):
     )
     rerank_candidates: int = Field(default=30, ge=1, le=1000, description="Entries an optional reranker sees.")
     rerank_weight: float = Field(default=0.5, ge=0, le=1, description="Its share in the blend with the score above.")
+
+    def reach(self) -> tuple[tuple[str, float], ...]:
+        """The settings, by name, that say which words are indexed with an entry; all others only matter to a search."""
+        names = ("context_entries", "context_gap_hours", "far_words", "near_words")
+        return tuple((name, getattr(self, name)) for name in names)

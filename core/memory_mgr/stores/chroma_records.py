@@ -51,9 +51,9 @@ class ChromaRecords:
             collection.upsert(ids=list(ids), embeddings=vectors, documents=list(texts), metadatas=list(numbers))
 
         self.identity(create=True)
-        if not self._ask(upsert):
+        if not self._ask("writing the journal", upsert):
             self.identity(create=True)
-            self._ask(upsert)
+            self._ask("writing the journal", upsert)
 
     def texts(self, ids: Sequence[str]) -> list[str]:
         """The texts of records."""
@@ -64,7 +64,7 @@ class ChromaRecords:
                 part = list(ids[start : start + _RECORDS])
                 found.extend(collection.get(ids=part, include=["documents"])["documents"] or [])
 
-            self._ask(read)
+            self._ask("reading the journal", read)
         return found
 
     def clients(self) -> dict[str, dict[str, Any]]:
@@ -76,7 +76,7 @@ class ChromaRecords:
             found.update(zip(result["ids"], cast("Any", result["metadatas"]), strict=True))
 
         if self.identity(create=False) is not None:
-            self._ask(read)
+            self._ask("reading the journal", read)
         return found
 
     def remove(self, ids: Sequence[str]) -> None:
@@ -86,9 +86,9 @@ class ChromaRecords:
             def remove(collection: Collection, start: int = start) -> None:
                 collection.delete(ids=list(ids[start : start + _RECORDS]))
 
-            self._ask(remove)
+            self._ask("removing from the journal", remove)
 
-    def _ask(self, question: Callable[[Collection], Any]) -> bool:
+    def _ask(self, what: str, question: Callable[[Collection], Any]) -> bool:
         """Ask the collection; False if it is gone."""
 
         def ask() -> None:
@@ -98,5 +98,5 @@ class ChromaRecords:
             except NotFoundError:
                 self._collection = None
 
-        self._connection.ask("reading the journal", ask)
+        self._connection.ask(what, ask)
         return self._collection is not None

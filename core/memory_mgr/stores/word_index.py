@@ -90,8 +90,7 @@ class WordIndex:
 
     def made_by(self) -> str:
         """What the columns of a row depend on beside the entries and this code."""
-        reach = self._recall.model_dump(include={"context_entries", "near_words", "far_words", "context_gap_hours"})
-        return json.dumps([reach, lexicon_digest(), unicodedata.unidata_version], sort_keys=True)
+        return json.dumps([dict(self._recall.reach()), lexicon_digest(), unicodedata.unidata_version], sort_keys=True)
 
     def remove(self, rowids: Collection[int]) -> None:
         """Take rows out, whose entries are still as they were when the rows were made."""
