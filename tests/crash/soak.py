@@ -59,7 +59,8 @@ class Worker(threading.Thread):
 
     def _round(self, memory: SyncMemoryManager) -> None:
         record = Record()
-        work = Workload(memory, self._chance, record.hear)
+        # A server's collections are dropped one by one, so forgetting may get stuck halfway and has to be called again.
+        work = Workload(memory, self._chance, record.hear, without=("pass",))
         for _ in range(OPERATIONS):
             if self._stop_now.is_set():
                 break

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from memory_mgr import MemoryType, SyncMemoryManager
+from memory_mgr.stores.chroma import ChromaStore
+
+from .checks import check_consistent
+from .faulty import Killed
+from .home import settings
 from .kill import Killing
 
 
@@ -16,3 +23,35 @@ def test_every_acknowledged_entry_is_there_once(tmp_path: Path, rounds: int) -> 
     for _ in range(rounds):
         killing.once()
     assert killing.record.count > rounds
+
+
+def test_forgetting_that_was_interrupted_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some tiers are dropped, then the process dies: who opens the namespace next finds nothing of it."""
+    config = settings(path=tmp_path)
+    with SyncMemoryManager(config) as memory:
+        for tier in ("working", "long_term", "episodic"):
+            memory.add_memory(f"a river of {tier}", tier)
+        with monkeypatch.context() as patched:
+            patched.setattr(ChromaStore, "_drop", _dropping_once(ChromaStore._drop))
+            with pytest.raises(Killed):
+                memory.forget()
+            left = sum(memory._runtime.store.count(memory.namespace, tier) for tier in MemoryType)
+            assert 0 < left < 3
+    with SyncMemoryManager(config) as memory:
+        assert memory.list_memories(limit=None) == []
+        check_consistent(memory)
+        memory.add_memory("a new river")
+    with SyncMemoryManager(config) as memory:
+        assert len(memory.list_memories()) == 1
+
+
+def _dropping_once(drop: Callable[[ChromaStore, str], None]) -> Callable[[ChromaStore, str], None]:
+    """Drops until something was there to drop, then dies."""
+
+    def dropping(store: ChromaStore, name: str) -> None:
+        before = len(store._connection.client.list_collections())
+        drop(store, name)
+        if len(store._connection.client.list_collections()) < before:
+            raise Killed
+
+    return dropping

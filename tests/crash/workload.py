@@ -2,6 +2,8 @@
 
 The record is lines of JSON: `{"begin": ...}` before an operation that may take something away, `{"there": {id: word}}`
 and `{"gone": [ids]}` when it was acknowledged. Between a "begin" and its end the ids it names may be there or not.
+Beside the memory is a passing one in a namespace of its own, which is filled (`{"passing": [ids]}`) and forgotten
+(`{"forgetting": true}`, `{"forgotten": true}`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from memory_mgr import Message, NewMemory, SyncMemoryManager, ToolCall
 from memory_mgr.engine.messages import entry_id
 
 Say = Callable[[dict[str, Any]], None]
+PASSING = "passing"
+_FILLING = 4
+"""Entries that are put into the passing namespace at once."""
 _LONG = "Sentence {n} of many tells of river {n} and of the mountain behind it, for {w}. "
 _SUBJECTS = ("Ana", "Ben", "Cem", "Dora", "Emil")
 _PLACES = ("Rome", "Oslo", "Lima", "Cairo", "Kyoto")
@@ -31,18 +36,28 @@ class Record:
         there: Content's last word of every acknowledged entry, by id.
         unsure: Ids whose fate was not acknowledged when the workload ended.
         count: Operations that were acknowledged.
+        passing: Ids of what was acknowledged of the passing namespace since it was forgotten last.
+        forgetting: It may have been forgotten.
     """
 
     there: dict[str, str] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
     count: int = 0
+    passing: set[str] = field(default_factory=set)
+    forgetting: bool = False
 
     def hear(self, line: dict[str, Any]) -> None:
         """Take a line into account."""
         if "begin" in line:
             self.unsure |= set(line["begin"])
             return
+        if "forgetting" in line:
+            self.forgetting = True
+            return
         self.count += 1
+        self.passing |= set(line.get("passing", ()))
+        if "forgotten" in line:
+            self.passing, self.forgetting = set(), False
         self.there |= line.get("there", {})
         for memory_id in line.get("gone", ()):
             self.there.pop(memory_id, None)
@@ -61,6 +76,17 @@ class Record:
         for memory_id in self.unsure:
             self.there.pop(memory_id, None)
         self.unsure.clear()
+        self._check_passing(memory.scoped(PASSING))
+
+    def _check_passing(self, memory: SyncMemoryManager) -> None:
+        """It is whole, or it is gone if it was being forgotten; what was forgotten is not back."""
+        found = {entry.id for entry in memory.list_memories(limit=None)}
+        if self.forgetting:
+            assert found in (self.passing, set()), f"forgotten in part: {found ^ self.passing} of {self.passing}"
+        # One filling may have been made that was not acknowledged: it is there whole, or not at all.
+        assert self.forgetting or self.passing <= found, f"lost: {self.passing - found}"
+        assert len(found - self.passing) in {0, _FILLING}, f"back after it was forgotten: {found - self.passing}"
+        self.passing, self.forgetting = found, False
 
 
 class Workload:
@@ -71,18 +97,27 @@ class Workload:
         chance: What comes next.
         say: Told of every beginning that may take something away and of every acknowledgement.
         known: Ids that are there already and may be changed.
+        without: Kinds of steps to leave out.
     """
 
-    def __init__(self, memory: SyncMemoryManager, chance: random.Random, say: Say, known: Iterable[str] = ()):
+    def __init__(
+        self,
+        memory: SyncMemoryManager,
+        chance: random.Random,
+        say: Say,
+        known: Iterable[str] = (),
+        without: Iterable[str] = (),
+    ):
         self.memory = memory
         self._chance = chance
         self._say = say
         self._facts = list(known)
+        self._steps = {name: weight for name, weight in _STEPS.items() if name not in set(without)}
         self._number = chance.randrange(10**9) * 1000
 
     def step(self) -> str:
         """Do something; its name."""
-        names, weights = zip(*_STEPS.items(), strict=True)
+        names, weights = zip(*self._steps.items(), strict=True)
         name = self._chance.choices(names, weights)[0]
         getattr(self, f"_{name}")()
         return str(name)
@@ -204,6 +239,18 @@ class Workload:
             self.memory.undo(report.operation_id)
         self._say({})
 
+    def _pass(self) -> None:
+        """Fill the passing namespace with entries of two tiers, or forget it."""
+        passing = self.memory.scoped(PASSING)
+        if self._chance.random() < 0.5:
+            self._say({"forgetting": True})
+            passing.forget()
+            self._say({"forgotten": True})
+            return
+        facts = [NewMemory(content=text, id=word) for word, text in (self._fact() for _ in range(_FILLING))]
+        passing.add_memories(facts, self._chance.choice(["long_term", "episodic", "working"]))
+        self._say({"passing": [fact.id for fact in facts]})
+
     def _rebuild(self) -> None:
         self.memory.rebuild_catalog()
         self._say({})
@@ -224,4 +271,5 @@ _STEPS = {
     "prune": 2,
     "consolidate": 2,
     "rebuild": 1,
+    "pass": 6,
 }

@@ -224,7 +224,7 @@ class Changing(Scope):
 
         Entries, vectors, archived messages, summaries, history, the record of changes and the index go, and no byte of
         them is left in the files of an embedded store. A server keeps deleted bytes until its operator runs
-        `chroma vacuum`.
+        `chroma vacuum`. If the process dies halfway, who opens an embedded namespace next completes it.
 
         Raises:
             StoreUnavailableError: All is deleted, but bytes of it are left in files that are in use; call it again.

@@ -38,6 +38,7 @@ from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 log = logging.getLogger(__name__)
 _SEEN = "journal"
+_FORGETTING = "forgetting"
 """What the catalog remembers of the journal."""
 T = TypeVar("T")
 _PAUSE_SECONDS = 1.0
@@ -104,6 +105,10 @@ class Repository:
 
     def _recovered(self, catalog: Catalog) -> Catalog:
         """Settle what an earlier process left undone, then compare counts and rebuild if they differ."""
+        if catalog.meta(_FORGETTING) and not self._read_only:
+            self.store.drop(self.namespace)
+            self._rebuild(catalog)
+            catalog.set_meta(_FORGETTING, "")
         unsettled = catalog.pending()
         if unsettled and self._read_only:
             catalog.close()
@@ -324,6 +329,10 @@ class Repository:
         """Remove the namespace, Chroma's collections and the catalog's file; what was there by tier."""
         with self.lock:
             counts = self.read(lambda catalog: catalog.tier_counts())
+            if self._journal is None:
+                # Each tier is dropped by itself: who comes after a kill drops the rest. Not where others may have
+                # written since.
+                self.read(lambda catalog: catalog.set_meta(_FORGETTING, "yes"))
             self._unsettled = self._incomplete = True
             self.store.drop(self.namespace)
             self._begin_anew()
