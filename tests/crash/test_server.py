@@ -215,3 +215,17 @@ def test_a_queue_needs_a_place() -> None:
         SyncMemoryManager(settings("http://127.0.0.1:9", "nowhere", on_unavailable="queue"))
     with pytest.raises(StoreUnavailableError, match="server"):  # Nothing was left open: the next one asks anew.
         SyncMemoryManager(settings("http://127.0.0.1:9", "nowhere"))
+
+
+def test_what_was_done_with_the_journal_is_told(proxy: Proxy) -> None:
+    """A write that fails is not told as a read."""
+    with SyncMemoryManager(settings(proxy.url, "told")) as memory:
+        records = memory._runtime.store.records(memory.namespace)
+        assert records is not None
+        records.write(["n"], ["changes"], [{"client": 0}])
+        proxy.misbehave("refuse")
+        with pytest.raises(StoreUnavailableError, match="writing the journal"):
+            records.write(["n"], ["changes"], [{"client": 0}])
+        with pytest.raises(StoreUnavailableError, match="removing from the journal"):
+            records.remove(["n"])
+        proxy.misbehave("pass")

@@ -28,14 +28,15 @@ _LETTERS = 60
 """Of a word, so that no whole address or key is remembered."""
 
 
-def sentences(text: str) -> Iterator[frozenset[str]]:
-    """The kinds of words of each sentence of a folded text."""
+def sentences(text: str) -> Iterator[tuple[int, frozenset[str]]]:
+    """Where each sentence of a folded text ends, and the kinds of its words."""
     kinds: set[str] = set()
     starts, length = True, 0
-    for piece in _PIECE.findall(text):
+    for match in _PIECE.finditer(text):
+        piece = match.group()
         length += 1
         if piece in ".!?\n" or length > _LONGEST:
-            yield frozenset(kinds)
+            yield match.end(), frozenset(kinds)
             kinds, starts, length = set(), True, 0
         elif piece in ",;:":
             starts = True
@@ -45,7 +46,7 @@ def sentences(text: str) -> Iterator[frozenset[str]]:
             if piece in _MUST or (starts and (piece in _FIRST or found & _VERBS)):
                 kinds.add(ORDER)
             starts = starts and piece in _SOFT
-    yield frozenset(kinds)
+    yield len(text), frozenset(kinds)
 
 
 def is_plain(kinds: frozenset[str]) -> bool:

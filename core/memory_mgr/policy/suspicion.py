@@ -1,7 +1,7 @@
 """Whether a text wants to give a model orders.
 
 A heuristic: kinds of words that meet in a sentence (see `policy.orders`), and patterns of `data/suspicion_patterns.txt`
-for those texts that have anything out of the common, both over text folded so that look-alike letters, invisible
+around whatever is out of the common, both over text folded so that look-alike letters, invisible
 characters, spaced-out letters, digits for letters, reversed runs and base64 do not hide words. It catches what is
 written plainly, not what is meant; whoever words an attack as a plain statement passes. So it marks, and the fence
 around all recalled text (see `policy.rendering`) is what does not depend on it. How much it catches, and how often it
@@ -27,7 +27,13 @@ HIDDEN = "hidden"
 _FILE = "suspicion_patterns"
 _CHARACTERS = 50_000
 """Of the beginning and of the end of a longer text."""
-_MARKUP = re.compile(r"[<>{}|`]|\[ ?/?(?:inst|sys)|##|\*\*|--|==|://|@|\w\(|/etc/|\.ssh|\.env")
+_MARKUP = re.compile(
+    r"[<>{}|`]|\[ ?/?(?:inst|sys)|##|\*\*|--|==|://|@|\w\(|/etc/|\.ssh|\.env"
+    "|[^\x00-\x7f\u2000-\u2bff\U0001f000-\U0001faff]+"
+)
+"""Besides words: what frames a text for a machine, and letters that English has not."""
+_AROUND = 200
+"""Characters before and after what is out of the common that the patterns see."""
 _SPACED = re.compile(r"\b(?:[^\W_][ ._\-*]){3,}[^\W_]\b")
 _ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 _BLANK = re.compile(r"[^\S\n]+|(?<=\w)[-_*](?=\w)")
@@ -64,11 +70,30 @@ def suspicions(text: str) -> tuple[str, ...]:
 
 def _signs(view: str) -> set[str]:
     """What one reading of a text is a sign of; the patterns, which cost much, see it only if it may have something."""
-    sentences = list(orders.sentences(view))
-    found = set[str]().union(*map(orders.signs, sentences))
-    if view.isascii() and all(map(orders.is_plain, sentences)) and not _MARKUP.search(view):
-        return found
-    return found | {name for name in load_sections(_FILE) if load_pattern(_FILE, name).search(view)}
+    found: set[str] = set()
+    spans = [(match.start(), match.end()) for match in _MARKUP.finditer(view)]
+    start = 0
+    for end, kinds in orders.sentences(view):
+        found |= orders.signs(kinds)
+        if not orders.is_plain(kinds):
+            spans.append((start, end))
+        start = end
+    for start, end in _merged(spans):
+        for name in load_sections(_FILE):
+            if name not in found and load_pattern(_FILE, name).search(view, start, end):
+                found.add(name)
+    return found
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans with what is around them, those that meet as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start - _AROUND <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], end + _AROUND))
+        else:
+            merged.append((max(0, start - _AROUND), end + _AROUND))
+    return merged
 
 
 def _views(text: str) -> list[str]:
