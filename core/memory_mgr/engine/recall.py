@@ -75,10 +75,18 @@ class Recaller:
         """The ranking behind `search`, and the rows it was made of by id."""
         selection = selection.with_passages()
         query = analyse(text, now=selection.now, config=self._config)
-        vector = self._runtime.embed([query.text], "query")[0]
         among = repository.read(lambda catalog: _matching(catalog, selection))
-        words = repository.read(lambda catalog: self._words(catalog, query, selection, among))
-        near = self._near(repository, vector, selection, among)
+
+        def by_meaning() -> tuple[Vector, set[int]]:
+            vector = self._runtime.embed([query.text], "query")[0]
+            return vector, self._near(repository, vector, selection, among)
+
+        def by_words() -> dict[int, float]:
+            return repository.read(lambda catalog: self._words(catalog, query, selection, among))
+
+        words, (vector, near) = self._runtime.beside.both(
+            by_words, by_meaning
+        )  # a caller's embedder stays in its thread
         rows = repository.read(lambda catalog: _pool(catalog, vector, {*words, *near}, selection))
         wanted = limit if self._runtime.reranker is None else max(limit, self._config.rerank_candidates)
         items = _items(rows, words)

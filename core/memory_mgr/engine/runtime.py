@@ -22,6 +22,7 @@ from memory_mgr.defaults.asking import BoundedSummarizer, Model
 from memory_mgr.defaults.judge import ModelJudge
 from memory_mgr.defaults.model_summarizer import ModelSummarizer
 from memory_mgr.defaults.summarizer import ExtractiveSummarizer
+from memory_mgr.engine.beside import Beside
 from memory_mgr.engine.importance import Importance
 from memory_mgr.engine.intake import Intake
 from memory_mgr.engine.recalled import Recalled
@@ -62,6 +63,7 @@ class Runtime:
         self.store = self._shared.store
         self.pool = self._shared.pool
         self.recalled = Recalled()
+        self.beside = Beside()
         self.writer = Writer(
             self.pool, self.embed, self._scores, self.now, config.write_batch, self.intake, self._stored
         )
@@ -173,6 +175,7 @@ class Runtime:
             self.closed = True
             if self.queue is not None:
                 self.queue.close()
+            self.beside.close()
             self._shared.release()
 
 

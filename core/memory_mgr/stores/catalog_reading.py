@@ -86,6 +86,8 @@ class CatalogReader(CatalogFile):
             found = [row for row in self.all_rows(ranked, [*weights, match]) if row[0] in among]
             return heapq.nlargest(limit, found, key=itemgetter(1))
         spare = self.all_rows(f"{ranked} ORDER BY score DESC LIMIT ?", [*weights, match, _SPARE * limit])
+        if self._holds_all(selection):
+            return spare[:limit]
         seen = self.eligible([row[0] for row in spare], selection)
         best = [row for row in spare if row[0] in seen][:limit]
         if len(best) == limit or len(spare) < _SPARE * limit:
@@ -96,6 +98,13 @@ class CatalogReader(CatalogFile):
             f" ON entries.rowid = found.rowid WHERE {condition} ORDER BY score DESC LIMIT ?",
             [*weights, match, *parameters, limit],
         )
+
+    def _holds_all(self, selection: Selection) -> bool:
+        """Whether every entry is in sight, but for those that no search may find."""
+        if selection.filter is not None or selection.harmless:
+            return False
+        tiers = {tier for tier, count in self.stored_counts().items() if count}
+        return tiers <= set(selection.tiers) and (selection.hidden or not any(self.hidden(selection.now)))
 
     def document_frequency(self, terms: Sequence[str], entries: int) -> dict[str, int]:
         """In how many entries each indexed term occurs, about; terms that do not occur are left out.
@@ -141,7 +150,8 @@ class CatalogReader(CatalogFile):
 
     def rowids(self, selection: Selection, ids: Sequence[str]) -> dict[str, int]:
         """Rows by id of those among `ids` that the selection holds."""
-        condition, parameters = selection.where(per_row=True)
+        # The index of ids alone tells the rows if no entry has to be looked at.
+        condition, parameters = ("1", []) if self._holds_all(selection) else selection.where(per_row=True)
         # CROSS JOIN keeps SQLite from walking the tier to look for the ids.
         rows = self.all_rows(
             "SELECT entries.id, entries.rowid FROM json_each(?) AS wanted"
