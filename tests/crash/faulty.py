@@ -22,7 +22,10 @@ class FaultyStore:
         store: What does the work.
     """
 
-    VERBS = ("upsert", "update", "get", "vectors", "query", "delete", "count", "scan", "drop", "scrub", "namespaces")
+    VERBS = (
+        "upsert", "update", "get", "vectors", "query", "delete", "compact", "count", "scan", "drop", "scrub",
+        "namespaces",
+    )  # fmt: skip
 
     def __init__(self, store: VectorStore) -> None:
         self._store = store

@@ -69,6 +69,10 @@ class VectorStore(Protocol):
         """All entries in batches, in no particular order, with vectors of shape (n, dimensions) if asked."""
         ...
 
+    def compact(self, namespace: Namespace, tier: MemoryType) -> None:
+        """Free the room that deleted entries of a tier still take; nobody else writes to it meanwhile."""
+        ...
+
     def drop(self, namespace: Namespace) -> None:
         """Remove all tiers of a namespace; one that is not there is ignored."""
         ...

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from chromadb.api import ClientAPI
-from chromadb.api.collection_configuration import CreateHNSWConfiguration
+from chromadb.api.collection_configuration import CreateCollectionConfiguration, CreateHNSWConfiguration
 from chromadb.api.models.Collection import Collection
 from chromadb.errors import NotFoundError
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreError
 from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
-from memory_mgr.stores import base
+from memory_mgr.stores import base, chroma_compaction
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.chroma_connection import ChromaConnection
 from memory_mgr.stores.chroma_records import ChromaRecords
@@ -79,6 +79,8 @@ class ChromaStore:
         self._shared = shared
         self._on_scrub = on_scrub
         self._lock = threading.Lock()
+        self._replacing = threading.RLock()
+        """Held while a collection is looked for or made anew, so that nobody finds it missing in between."""
         self._handles: OrderedDict[str, Collection] = OrderedDict()
 
     def connect(self) -> None:
@@ -98,10 +100,13 @@ class ChromaStore:
             if known is not None:
                 self._handles.move_to_end(name)
                 return known
-        try:
-            found = self._create(name, namespace, tier) if create else self._existing(name)
-        except NotFoundError:
-            return None
+        with self._replacing:
+            try:
+                found = self._existing(name)
+            except NotFoundError:
+                if not create:
+                    return None
+                found = self._create(name, namespace, tier)
         self._check(found, namespace)
         with self._lock:
             self._handles[name] = found
@@ -110,18 +115,17 @@ class ChromaStore:
         return found
 
     def _existing(self, name: str) -> Collection:
-        return self._connection.client.get_collection(name, embedding_function=None)
+        if self._shared:
+            return self._connection.client.get_collection(name, embedding_function=None)
+        return chroma_compaction.existing(self._connection.client, name)
 
     def _create(self, name: str, namespace: Namespace, tier: MemoryType) -> Collection:
         if self._space is None:
             raise StoreError("this store was opened without an embedder, for reading only")
-        hnsw: CreateHNSWConfiguration = {"space": "cosine"}
-        if not self._shared:
-            hnsw["sync_threshold"] = _SYNC_THRESHOLD
         return self._connection.client.get_or_create_collection(
             name,
             embedding_function=None,
-            configuration={"hnsw": hnsw},
+            configuration=self._configuration(),
             metadata={
                 "memory_mgr_schema": base.SCHEMA_VERSION,
                 "namespace": json.dumps(namespace, ensure_ascii=False),
@@ -130,6 +134,12 @@ class ChromaStore:
                 "dimensions": self._space.dimensions,
             },
         )
+
+    def _configuration(self) -> CreateCollectionConfiguration:
+        hnsw: CreateHNSWConfiguration = {"space": "cosine"}
+        if not self._shared:
+            hnsw["sync_threshold"] = _SYNC_THRESHOLD
+        return {"hnsw": hnsw}
 
     def _check(self, collection: Collection, namespace: Namespace) -> None:
         told = collection.metadata or {}
@@ -255,6 +265,21 @@ class ChromaStore:
         if ids:
             self._ask(namespace, tier, "deleting", remove, None)
 
+    def compact(self, namespace: Namespace, tier: MemoryType) -> None:
+        """Free the room that deleted entries take in the index; a server is left to itself."""
+        if self._shared:
+            return
+        self._before_writing()
+        name = collection_name(namespace, tier)
+
+        def compact() -> None:
+            with self._replacing, suppress(NotFoundError):
+                anew = chroma_compaction.compact(self._connection.client, name, self._configuration())
+                with self._lock:
+                    self._handles[name] = anew
+
+        self._connection.ask("compacting", compact)
+
     def count(self, namespace: Namespace, tier: MemoryType) -> int:
         """Entries of one tier."""
         return self._ask(namespace, tier, "counting", lambda collection: collection.count(), 0)
@@ -289,6 +314,8 @@ class ChromaStore:
             for tier in MemoryType:
                 self._forget_handle(namespace, tier)
                 self._drop(collection_name(namespace, tier))
+                if not self._shared:
+                    chroma_compaction.drop_copy(self._connection.client, collection_name(namespace, tier))
             self._drop(journal_name(namespace))
 
         self._connection.ask("dropping a namespace", drop)

@@ -92,6 +92,9 @@ class InMemoryStore:
             part = items[start : start + batch]
             yield [e for e, _ in part], np.stack([v for _, v in part]) if with_vectors else None
 
+    def compact(self, namespace: Namespace, tier: MemoryType) -> None:
+        """Nothing to do: what is deleted is gone."""
+
     def drop(self, namespace: Namespace) -> None:
         """Remove all tiers of a namespace."""
         with self._lock:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.bars import Progress, progress_bar
-from memory_mgr.errors import ManagerClosedError, StoreUnavailableError
+from memory_mgr.errors import ManagerClosedError, StoreError, StoreUnavailableError
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import VectorStore
@@ -32,6 +32,7 @@ from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.catalog_file import is_damage
 from memory_mgr.stores.catalog_place import CatalogPlace
 from memory_mgr.stores.journal import Journal
+from memory_mgr.stores.leftovers import mostly_deleted, note_compacted, note_deleted
 from memory_mgr.stores.passages import following, has_passages
 from memory_mgr.stores.recovery import by_tier, refill, settle
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
@@ -272,6 +273,8 @@ class Repository:
                 self.store.upsert(self.namespace, tier, group, vectors[[rows[e.id] for e in group]])
             self._delete(gone)
             self.read(lambda catalog: catalog.apply(entries, vectors, [e.id for e in gone]))
+        if gone:
+            self._compact()
 
     def rewrite(self, entries: Sequence[MemoryEntry]) -> None:
         """Store changes of entries whose text and tier stay as they are."""
@@ -300,6 +303,7 @@ class Repository:
                     self.store.upsert(self.namespace, tier, group, np.stack([vectors[e.id] for e in group]))
                 self._delete(left)
                 self.read(lambda catalog: catalog.apply(moved))
+            self._compact()
 
     def remove(self, entries: Sequence[MemoryEntry]) -> None:
         """Delete entries."""
@@ -308,10 +312,23 @@ class Repository:
             with self._changing(entries):
                 self._delete(entries)
                 self.read(lambda catalog: catalog.apply(removed=[e.id for e in entries]))
+            self._compact()
 
     def _delete(self, entries: Sequence[MemoryEntry]) -> None:
         for tier, group in by_tier(entries).items():
             self.store.delete(self.namespace, tier, [e.id for e in group])
+            note_deleted(self._catalog, tier, len(group))
+
+    def _compact(self) -> None:
+        """Free what deleted entries take, once that is most of a tier; it can wait if it fails."""
+        with self.lock:
+            for tier in self.read(mostly_deleted):
+                try:
+                    self.store.compact(self.namespace, tier)
+                except StoreError as error:
+                    log.warning("the %s tier of %s could not be compacted: %s", tier.value, self.namespace, error)
+                    return
+                note_compacted(self._catalog, tier)
 
     def passages(self, entries: Sequence[MemoryEntry]) -> list[MemoryEntry]:
         """The passages of those entries that have any."""
