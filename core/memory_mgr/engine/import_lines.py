@@ -20,8 +20,8 @@ from memory_mgr.types import JSON, PASSAGE, MemoryEntry, Namespace
 
 _REQUIRED = {"tier", "text", "id", "ts", "made", "imp", "seq"}
 _OPTIONAL = {"exp", "src", "who", "meta", "next", "pin", "from", "kind", "det", "rev", "vectors"}
-_LARGEST = 2**53
-"""What JSON carries exactly everywhere; SQLite and Chroma hold more, so that there is room to count on from here."""
+_LARGEST = 2**62
+"""SQLite and Chroma hold twice that, so there is room to count on; clients of a server number by nanoseconds, 2**61."""
 _ENGINE_DEPTH = -8
 """What the engine notes about a change wraps what the user gave in a few more levels."""
 

@@ -218,8 +218,9 @@ class CatalogReader(CatalogFile):
         with self._lock:
             version = self.db.execute("PRAGMA data_version").fetchone()
             if self._vectors is None or version != self._vectors_version:
-                rows = self.db.execute("SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL").fetchall()
-                self._vectors, self._vectors_version = VectorCache(rows), version
+                rows = self.db.execute("SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL")
+                count = sum(self.stored_counts().values())
+                self._vectors, self._vectors_version = VectorCache(rows, count), version
             scores = self._vectors.cosines(query, rowids)
             if self._vectors.bytes > LIMIT_BYTES:
                 self._vectors = None

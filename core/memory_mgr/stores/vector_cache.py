@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 LIMIT_BYTES = 256 * 2**20
 """Namespaces whose vectors take more are read from SQLite each time."""
 _GROWTH = 1.5
+_PART = 4096
+"""Vectors read together, so that all of them are in memory once only."""
 
 
 Quantized = tuple[bytes, float]
@@ -21,18 +24,23 @@ class VectorCache:
 
     Args:
         rows: (rowid, int8 bytes, scale) of all vectors.
+        count: How many at least; memory is taken for so many at once.
     """
 
-    def __init__(self, rows: Sequence[tuple[int, bytes, float]]) -> None:
+    def __init__(self, rows: Iterable[tuple[int, bytes, float]], count: int = 0) -> None:
         self._slots: dict[int, int] = {}
         self._free: list[int] = []
-        width = len(rows[0][1]) if rows else 0
-        self._matrix = np.empty((len(rows), width), np.int8)
-        self._scales = np.empty(len(rows), np.float32)
-        if rows:
-            self._matrix[:] = np.frombuffer(b"".join(row[1] for row in rows), np.int8).reshape(len(rows), width)
-            self._scales[:] = [row[2] for row in rows]
-            self._slots = {row[0]: slot for slot, row in enumerate(rows)}
+        self._matrix = np.empty((0, 0), np.int8)
+        self._scales = np.empty(0, np.float32)
+        rows = iter(rows)
+        while part := list(islice(rows, _PART)):
+            first = len(self._slots)
+            if first + len(part) > len(self._scales):
+                self._grow(max(count, first + len(part)), len(part[0][1]))
+            end = first + len(part)
+            self._matrix[first:end] = np.frombuffer(b"".join(row[1] for row in part), np.int8).reshape(len(part), -1)
+            self._scales[first:end] = [row[2] for row in part]
+            self._slots.update((row[0], slot) for slot, row in enumerate(part, first))
 
     def put(self, rowid: int, vector: bytes, scale: float) -> None:
         """Remember a vector."""
