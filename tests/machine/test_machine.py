@@ -39,8 +39,7 @@ from .driver import Driver, Face
 from .model import Kept, Model
 
 WINDOW = 6
-STEPS_A_STATS = 10
-"""`stats` looks at every file of the store, which many programs share."""
+STEPS_A_STATS = 10  # It looks at every file of the store.
 SCOPES = ("acme", "acme-corp")
 TIERS = [tier.value for tier in MemoryType]
 WORDS = ["river", "mountain", "Ana", "Ben", "lives in Rome", "lives in Oslo", "owns a red bike", "naïve café", "日本語"]
