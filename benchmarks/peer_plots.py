@@ -23,6 +23,7 @@ OUTLIER = 5
 """A bar so many times the next one is cut."""
 TITLES = {
     "search_tenant_p50_ms": "Search for one tenant, median, ms (shorter is better)",
+    "embedded_search_tenant_p50_ms": "Search for one tenant, with the default model, median, ms (shorter is better)",
     "search_conversation_p50_ms": "Search in one conversation, median, ms (shorter is better)",
     "search_time_range_p50_ms": "Search in a time range, median, ms (shorter is better)",
     "context_p50_ms": "Context for a prompt, median, ms (shorter is better)",
