@@ -214,6 +214,10 @@ def _comparison(name: str, operator: str, value: object) -> Filter:
 
 
 def _condition(name: str, operator: str, value: object) -> Condition:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidFilterError(f"the key {name!r:.80} holds a lone surrogate; no stored key does") from error
     field = name if name in _FIELDS else None
     path = name.removeprefix("metadata.") if field is None else name
     operand = _operand(name, value) if field is None else _field_operand(name, value)

@@ -179,6 +179,7 @@ def test_times_compare_as_times(filled: Any) -> None:
         {"a": [{"k": 1, None: 2}]},
         {"a": ["\ud800"]},
         ["a"],
+        {"\ud800": None},
     ],
 )
 def test_what_cannot_be_read_is_refused(filled: Any, expression: Any) -> None:
