@@ -295,7 +295,10 @@ def checked_call(call: object) -> ToolCall:
         raise InvalidInputError(f"expected a ToolCall, not {shown(call)}")
     checked_text(call.id, "id of a tool call")
     checked_text(call.name, "name of a tool call")
-    checked_object(call.arguments, f"arguments of the call {call.name!r}")
+    arguments: object = call.arguments
+    if arguments is None:
+        raise InvalidInputError(f"arguments of the call {call.name!r} must be a JSON object, not None; use {{}}")
+    checked_object(arguments, f"arguments of the call {call.name!r}")
     return call
 
 

@@ -17,12 +17,14 @@ from memory_mgr import (
     MemoryConfig,
     MemoryNotFoundError,
     MemoryType,
+    Message,
     NewMemory,
     StoreUnavailableError,
     SyncMemoryManager,
     UsageError,
 )
 from memory_mgr.testing import FakeClock, FakeEmbedder
+from memory_mgr.types import ToolCall
 
 
 def test_what_is_added_is_found_in_its_tier_only(memory: SyncMemoryManager) -> None:
@@ -209,6 +211,13 @@ BAD: list[tuple[str, Callable[[SyncMemoryManager], object], type[Exception]]] = 
     ("empty id", lambda m: m.add_memory("x", id=""), InvalidInputError),
     ("one bad in many", lambda m: m.add_memories(["good", ""]), InvalidInputError),
     ("a string for many", lambda m: m.add_memories("good"), InvalidInputError),
+    (
+        "arguments that are none",
+        lambda m: m.conversation("c").add_message(
+            Message(role="assistant", tool_calls=(ToolCall(id="1", name="f", arguments=None),))  # type: ignore[arg-type]
+        ),
+        InvalidInputError,
+    ),
     ("empty query", lambda m: m.search_memory("  "), InvalidInputError),
     ("negative limit", lambda m: m.search_memory("x", limit=-1), InvalidInputError),
     ("fractional limit", lambda m: m.search_memory("x", limit=1.5), InvalidInputError),  # type: ignore[arg-type]
