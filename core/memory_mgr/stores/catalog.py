@@ -108,12 +108,12 @@ class Catalog(CatalogReader):
         """Index the words of all rows, of which none is indexed yet."""
         with self.transaction():
             self._words.index_all()
-            self.set_meta(_WORDS, self._words.made_by())
+            self.set_meta(_WORDS, self._words.made_by)
 
     def renew_words(self) -> None:
         """Index the words of all rows anew if they were indexed with other settings or other tables of words."""
         with self.transaction():
-            if self.meta(_WORDS) != self._words.made_by():
+            if self.meta(_WORDS) != self._words.made_by:
                 self._words.clear()
                 self.index_words()
 

@@ -226,14 +226,6 @@ class CatalogReader(CatalogFile):
                 self._vectors = None
             return scores
 
-    def entries(self, rowids: Sequence[int]) -> dict[int, MemoryEntry]:
-        """Whole entries by row."""
-        rows = self.all_rows(
-            f"SELECT rowid, {_ENTRY} FROM entries WHERE rowid IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(rowids)),),
-        )
-        return {row[0]: self._entry(row[1:]) for row in rows}
-
     def by_ids(self, ids: Sequence[str], scores: Mapping[str, float] | None = None) -> list[MemoryEntry]:
         """Whole entries in the order of `ids`, hidden ones too, with their scores; missing ones are left out."""
         rows = self.all_rows(

@@ -65,6 +65,8 @@ class WordIndex:
     def __init__(self, db: sqlite3.Connection, recall: RecallConfig) -> None:
         self._db = db
         self._recall = recall
+        self.made_by = json.dumps([recall.reach(), lexicon_digest(), unicodedata.unidata_version])
+        """What the columns of a row depend on beside the entries and this code."""
 
     def following(self, rowids: Collection[int]) -> set[int]:
         """The rows whose context columns show any of these rows, as they stand now."""
@@ -87,10 +89,6 @@ class WordIndex:
                     return
                 last = moment
                 yield rowid
-
-    def made_by(self) -> str:
-        """What the columns of a row depend on beside the entries and this code."""
-        return json.dumps([dict(self._recall.reach()), lexicon_digest(), unicodedata.unidata_version], sort_keys=True)
 
     def remove(self, rowids: Collection[int]) -> None:
         """Take rows out, whose entries are still as they were when the rows were made."""
