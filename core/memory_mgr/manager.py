@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from memory_mgr.config import MemoryConfig
+from memory_mgr.engine.coalescing import ENOUGH
 from memory_mgr.engine.manager import SyncMemoryManager
 from memory_mgr.errors import ConfigurationError, ManagerClosedError
 from memory_mgr.policy.eviction import EvictionConfig
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-WORKERS = 64
+WORKERS = ENOUGH
 """Threads at most; adds that wait together are written together, so more of them means fewer writes."""
 
 
@@ -65,6 +66,24 @@ def asynchronous(
     return call
 
 
+def adding(
+    method: Callable[Concatenate[SyncMemoryManager, P], R],
+) -> Callable[Concatenate[MemoryManager, P], Coroutine[Any, Any, R]]:
+    """As `asynchronous`, and announced before its thread begins: what is added at once is written at once."""
+    plain = asynchronous(method)
+
+    @functools.wraps(method)
+    async def call(self: MemoryManager, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        sync = self._sync
+        if sync is None:
+            return await plain(self, *args, **kwargs)
+        with sync._runtime.writer.announce() as coming:
+            await asyncio.sleep(0)  # all that begin in this turn of the event loop are announced before one is made
+            return await self.workers.run(coming.bring, functools.partial(self._call, method, *args, **kwargs))
+
+    return call
+
+
 class MemoryManager:
     """Remembers, recalls, and forgets, for one namespace, without blocking the event loop.
 
@@ -84,12 +103,19 @@ class MemoryManager:
         self.config = MemoryConfig(**settings) if config is None else config.replaced(**settings)
         self._bind(lambda: SyncMemoryManager(self.config), Workers(), owner=True)
 
-    def _bind(self, opener: Callable[[], SyncMemoryManager], workers: Workers, *, owner: bool) -> None:
+    def _bind(
+        self,
+        opener: Callable[[], SyncMemoryManager],
+        workers: Workers,
+        sync: SyncMemoryManager | None = None,
+        *,
+        owner: bool,
+    ) -> None:
         self.workers = workers
         self._opener = opener
         self._owner = owner
         self._opening = threading.Lock()
-        self._sync: SyncMemoryManager | None = None
+        self._sync = sync
         self._closed = False
 
     @classmethod
@@ -97,7 +123,7 @@ class MemoryManager:
         """The async face of a memory that is open already; closing it leaves that one open."""
         manager = object.__new__(cls)
         manager.config = memory.config
-        manager._bind(lambda: memory, Workers(), owner=False)
+        manager._bind(lambda: memory, Workers(), memory, owner=False)
         return manager
 
     @property
@@ -123,8 +149,10 @@ class MemoryManager:
         from memory_mgr.engine.validation import checked_namespace
 
         manager = object.__new__(type(self))
-        manager.config = self.config.replaced(namespace=(*self.namespace, *checked_namespace(labels)))
-        manager._bind(lambda: self.sync.scoped(*labels), self.workers, owner=False)
+        opened = None if self._sync is None else self._sync.scoped(*labels)
+        namespace = (*self.namespace, *checked_namespace(labels))
+        manager.config = self.config.replaced(namespace=namespace) if opened is None else opened.config
+        manager._bind(lambda: self.sync.scoped(*labels), self.workers, opened, owner=False)
         return manager
 
     def conversation(self, conversation_id: str, *, short_term: EvictionConfig | None = None) -> ConversationContext:
@@ -133,8 +161,8 @@ class MemoryManager:
 
         return ConversationContext(conversation_id, memory=self, short_term=short_term)
 
-    add_memory = asynchronous(SyncMemoryManager.add_memory)
-    add_memories = asynchronous(SyncMemoryManager.add_memories)
+    add_memory = adding(SyncMemoryManager.add_memory)
+    add_memories = adding(SyncMemoryManager.add_memories)
     put_memories = asynchronous(SyncMemoryManager.put_memories)
     search_memory = asynchronous(SyncMemoryManager.search_memory)
     similar_memories = asynchronous(SyncMemoryManager.similar_memories)

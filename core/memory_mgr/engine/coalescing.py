@@ -7,7 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -15,6 +17,8 @@ _PATIENCE_SECONDS = 0.025
 """Longest wait for the next of the callers on their way; about what one more write to Chroma would cost."""
 _LONGEST_WAIT_SECONDS = 0.25
 """However steadily they come, so that nobody waits for ever."""
+ENOUGH = 64
+"""Callers whose items are processed without waiting for more; the async facade has threads for so many."""
 
 
 class _Ticket(Generic[T, R]):
@@ -29,12 +33,50 @@ class _Ticket(Generic[T, R]):
         self.error: BaseException | None = None
 
 
+class Coming:
+    """A caller on its way to a coalescer, announced before its thread begins; until `over`, a leader waits for it.
+
+    Args:
+        coalescer: Where it was announced.
+    """
+
+    def __init__(self, coalescer: Coalescer[Any, Any]) -> None:
+        self.coalescer = coalescer
+        self._over = False
+
+    def bring(self, call: Callable[[], T]) -> T:
+        """Make the call that was announced, in whatever thread."""
+        token = _COMING.set(self)
+        try:
+            return call()
+        finally:
+            _COMING.reset(token)
+
+    def over(self) -> None:
+        """Its item is queued, or never will be; twice does no harm."""
+        if not self._over:
+            self._over = True
+            self.coalescer.arrived()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.over()
+
+
+_COMING: ContextVar[Coming | None] = ContextVar("memory_mgr_coming", default=None)
+"""The announcement of the call that is being made."""
+
+
 class Coalescer(Generic[T, R]):
     """Runs `process` on the items of many threads together; each caller gets its own result.
 
-    The first caller becomes the leader and processes what has queued up; those who come meanwhile wait for their
-    turn and mostly find their item done. A leader waits a moment for those who have announced an item. No thread of
-    its own, no delay when there is only one caller.
+    The first caller becomes the leader and processes what has queued up; those who come meanwhile wait for the end of
+    its batch, after which one of those whose items are not done leads. A leader waits a moment for those who have
+    announced an item. No thread of its own, no delay when there is only one caller.
 
     Args:
         process: Given items, returns one result each, in order; an exception in place of a result is raised to
@@ -55,22 +97,32 @@ class Coalescer(Generic[T, R]):
         self._size = size
         self._limit = limit
         self._patience_seconds = patience_seconds
-        self._turn = threading.Lock()
         self._queue: deque[_Ticket[T, R]] = deque()
         self._coming = 0
-        self._arrival = threading.Condition()
+        self._led = False
+        self._lock = threading.Lock()
+        self._arrival = threading.Condition(self._lock)
+        self._end = threading.Condition(self._lock)  # of a batch: all whose items are done leave at once
+
+    def announce(self) -> Coming:
+        """Note that a caller is on its way; whoever announces it sees to it that it is `over` some time."""
+        with self._lock:
+            self._coming += 1
+        return Coming(self)
+
+    def arrived(self) -> None:
+        """One that was announced has queued its item, or never will."""
+        with self._lock:
+            self._coming -= 1
+            if not self._awaited():
+                self._arrival.notify_all()
 
     @contextmanager
     def announced(self) -> Iterator[Callable[[T], Callable[[], R]]]:
         """While an item is being made; yields what queues it, which gives what waits for its result."""
-        with self._arrival:
-            self._coming += 1
-        try:
+        before = _COMING.get()
+        with before if before is not None and before.coalescer is self else self.announce():
             yield self._queued
-        finally:
-            with self._arrival:
-                self._coming -= 1
-                self._arrival.notify_all()
 
     def submit(self, item: T) -> R:
         """Wait until `item` was processed; its result."""
@@ -82,13 +134,25 @@ class Coalescer(Generic[T, R]):
         return lambda: self._result(ticket)
 
     def _result(self, ticket: _Ticket[T, R]) -> R:
-        while not ticket.done:
-            with self._turn:
-                if not ticket.done:
-                    self._lead()
+        while self._leads(ticket):
+            try:
+                self._lead()
+            finally:
+                with self._lock:
+                    self._led = False
+                    self._end.notify_all()
         if ticket.error is not None:
             raise ticket.error
         return ticket.result  # type: ignore[return-value]
+
+    def _leads(self, ticket: _Ticket[T, R]) -> bool:
+        """Wait until the item is done (False) or nobody leads; then its caller does (True)."""
+        with self._lock:
+            while self._led and not ticket.done:
+                self._end.wait()
+            if not ticket.done:
+                self._led = True
+            return not ticket.done
 
     def _lead(self) -> None:
         self._await_those_coming()
@@ -113,9 +177,14 @@ class Coalescer(Generic[T, R]):
         """Wait as long as one after the other arrives; a write would hold them up, for it holds the interpreter."""
         until = time.monotonic() + _LONGEST_WAIT_SECONDS
         with self._arrival:
-            while self._coming and time.monotonic() < until:
-                if not self._arrival.wait(self._patience_seconds):
+            while (before := self._awaited()) and time.monotonic() < until:
+                self._arrival.wait(self._patience_seconds)
+                if self._coming == before:
                     return
+
+    def _awaited(self) -> int:
+        """How many are worth waiting for."""
+        return self._coming if len(self._queue) < ENOUGH else 0
 
     def _next_batch(self) -> list[_Ticket[T, R]]:
         batch, weight = [self._queue.popleft()], 0

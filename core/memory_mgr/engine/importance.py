@@ -46,16 +46,31 @@ class Importance:
         self._pause = timedelta(hours=config.recall.context_gap_hours)
         self._now = now
 
+    @property
+    def waits(self) -> bool:
+        """Whether a plugged-in scorer is asked, which may take its time."""
+        return self._plugged is not None
+
     def of_new(self, news: Sequence[NewMemory], tier: MemoryType, repository: Repository) -> list[float]:
         """One score each, in the light of what was said before it and of what words the namespace knows."""
-        unscored = [new for new in news if new.importance_score is None]
-        if not unscored:
-            return [float(new.importance_score or 0) for new in news]
-        frequency = WordCounts(self._known_words(unscored, repository) if self._plugged is None else None)
+        return self.of_several([(tier, news)], repository)[0]
+
+    def of_several(
+        self, additions: Sequence[tuple[MemoryType, Sequence[NewMemory]]], repository: Repository
+    ) -> list[list[float]]:
+        """As `of_new` for several callers, one after the other; words are looked up once for all."""
+        unscored = [new for _, news in additions for new in news if new.importance_score is None]
+        known = self._known_words(unscored, repository) if unscored and self._plugged is None else None
+        frequency = WordCounts(known)
+        return [self._of_caller(tier, news, repository, frequency) for tier, news in additions]
+
+    def _of_caller(
+        self, tier: MemoryType, news: Sequence[NewMemory], repository: Repository, frequency: WordCounts
+    ) -> list[float]:
         scores = []
         for place, new in enumerate(news):
             if new.importance_score is not None:
-                scores.append(new.importance_score)
+                scores.append(float(new.importance_score))
                 continue
             before, after = _around(news, place)
             if before is None and new.source is not None:

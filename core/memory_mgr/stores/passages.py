@@ -21,6 +21,8 @@ from memory_mgr.protocols import Vectors
 from memory_mgr.types import JSON, PASSAGE, MemoryEntry
 
 _STANDING = ("origin", "suspicious")
+PASSAGE_CHARACTERS = 800
+"""About what a passage takes a text on by."""
 _SHORT = 600
 """Characters that always fit into what an embedder reads; shorter texts are not even split."""
 

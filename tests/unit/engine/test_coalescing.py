@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from memory_mgr.engine.coalescing import Coalescer
+from memory_mgr.engine.coalescing import ENOUGH, Coalescer
 
 
 def test_each_caller_gets_its_own_result() -> None:
@@ -52,7 +52,7 @@ def test_those_who_announced_an_item_are_waited_for() -> None:
     coalescer: Coalescer[int, int] = Coalescer(process, lambda _: 1, limit=8, patience_seconds=60)
     with ThreadPoolExecutor(2) as pool, coalescer.announced() as queued:
         leader = pool.submit(coalescer.submit, 1)
-        while not coalescer._turn.locked():
+        while not coalescer._led:
             threading.Event().wait(0)
         waiting = queued(2)
     assert (waiting(), leader.result()) == (2, 1)
@@ -60,6 +60,77 @@ def test_those_who_announced_an_item_are_waited_for() -> None:
     hasty: Coalescer[int, int] = Coalescer(process, lambda _: 1, limit=8, patience_seconds=0.001)
     with hasty.announced():
         assert hasty.submit(3) == 3
+
+
+def test_who_was_announced_elsewhere_is_waited_for_until_it_has_queued_or_given_up() -> None:
+    """An announcement is carried into the thread that makes the call; one that comes to nothing holds up nobody."""
+    batches: list[list[int]] = []
+    coalescer: Coalescer[int, int] = Coalescer(
+        lambda items: batches.append(sorted(items)) or items, lambda _: 1, limit=8, patience_seconds=60
+    )
+
+    def add(item: int) -> int:
+        with coalescer.announced() as queued:
+            result = queued(item)
+        return result()
+
+    with ThreadPoolExecutor(2) as pool:
+        coming = [coalescer.announce() for _ in range(3)]
+        futures = [pool.submit(coming[n].bring, lambda n=n: add(n)) for n in range(2)]
+        while len(coalescer._queue) < 2:
+            threading.Event().wait(0)
+        assert not batches
+        coming[2].over()
+        assert sorted(f.result() for f in futures) == [0, 1]
+    assert batches == [[0, 1]]
+    for one in coming:
+        one.over()
+    assert add(2) == 2
+
+
+def test_enough_callers_do_not_wait_for_more() -> None:
+    """Who has no thread yet cannot come before the others are through, so a full batch goes ahead."""
+    batches: list[int] = []
+    coalescer: Coalescer[int, int] = Coalescer(
+        lambda items: batches.append(len(items)) or items, lambda _: 1, limit=500, patience_seconds=60
+    )
+    with coalescer.announce(), ThreadPoolExecutor(ENOUGH) as pool:
+        assert list(pool.map(coalescer.submit, range(ENOUGH))) == list(range(ENOUGH))
+    assert batches == [ENOUGH]
+
+
+def test_callers_whose_items_are_done_leave_before_the_next_batch_is() -> None:
+    """They do not stand in line with those who wait, so what they bring next comes with the rest."""
+    first_begun, go_on, left = threading.Event(), threading.Event(), threading.Barrier(3)
+
+    def process(items: list[int]) -> list[int]:
+        if 0 in items:
+            first_begun.set()
+            assert go_on.wait(10)
+        else:
+            left.wait(10)
+        return items
+
+    coalescer: Coalescer[int, int] = Coalescer(process, lambda _: 1, limit=8, patience_seconds=60)
+
+    def add(item: int) -> None:
+        assert coalescer.submit(item) == item
+        left.wait(10)
+
+    with ThreadPoolExecutor(3) as pool:
+        with coalescer.announced() as queued:
+            leader = pool.submit(add, 0)
+            while not coalescer._led:
+                threading.Event().wait(0)
+            second = queued(1)
+        futures = [leader, pool.submit(lambda: (second(), left.wait(10)))]
+        assert first_begun.wait(10)
+        futures.append(pool.submit(coalescer.submit, 2))
+        while len(coalescer._queue) < 1:
+            threading.Event().wait(0)
+        go_on.set()
+        for future in futures:
+            future.result()
 
 
 def test_an_error_in_place_of_a_result_reaches_only_its_caller() -> None:
