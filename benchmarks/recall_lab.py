@@ -31,8 +31,9 @@ from recall_data import CATEGORIES, METRICS, Conversation, interval, load, pertu
 
 from memory_mgr.defaults.embedder import LocalEmbedder
 from memory_mgr.policy import lexical
+from memory_mgr.policy.candidates import Item
 from memory_mgr.policy.query import Query, analyse
-from memory_mgr.policy.recall import Item, rank
+from memory_mgr.policy.recall import rank
 from memory_mgr.policy.recall_config import RecallConfig
 
 Vectors = NDArray[np.float32]
@@ -141,19 +142,19 @@ class Index:
         near = np.argsort(-cosines, kind="stable")[: config.dense_candidates]
         hits = {*matching, *map(int, near)}
         around = {j for i in hits for j in (self._beside(i, -1), self._beside(i, 1)) if j is not None}
-        return [self._item(i, float(cosines[i]), matching.get(i, 0.0), i in hits) for i in sorted(hits | around)]
+        return [self._item(i, float(cosines[i]), matching.get(i, 0.0)) for i in sorted(hits | around)]
 
     def _beside(self, i: int, step: int) -> int | None:
         j = i + step
         inside = 0 <= j < len(self.turns) and self.turns[j].session == self.turns[i].session
         return j if inside else None
 
-    def _item(self, i: int, cosine: float, bm25: float, hit: bool) -> Item:
+    def _item(self, i: int, cosine: float, bm25: float) -> Item:
         turn, before, after = self.turns[i], self._beside(i, -1), self._beside(i, 1)
         return Item(
             id=str(i), content=turn.text, timestamp=turn.timestamp.timestamp(), source=turn.session,
             dense=cosine, lexical=bm25,
-            previous_id=None if before is None else str(before), next_id=None if after is None else str(after), hit=hit,
+            previous_id=None if before is None else str(before), next_id=None if after is None else str(after),
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Search: candidates from words and from vectors, read with their neighbours, ranked by `policy.recall`."""
+"""Search: candidates from words and from vectors, with their neighbours, ranked by `policy.recall`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from memory_mgr.engine.runtime import Runtime
 from memory_mgr.errors import RerankError
+from memory_mgr.policy.candidates import Candidates
+from memory_mgr.policy.cues import told
 from memory_mgr.policy.dense import plan_dense
 from memory_mgr.policy.lexical import match_expression, repair_term, select_terms
 from memory_mgr.policy.query import Query, analyse
-from memory_mgr.policy.recall import Item, Ranked, rank
+from memory_mgr.policy.recall import Ranked, Shown, best, score
 from memory_mgr.policy.rerank import blend
 from memory_mgr.protocols import Reranker
 from memory_mgr.stores.catalog import Catalog
-from memory_mgr.stores.catalog_reading import PoolRow
+from memory_mgr.stores.catalog_ranking import Text
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
 from memory_mgr.stores.stems import stems
@@ -54,14 +56,14 @@ class Recaller:
 
         With `note` they count as recalled.
         """
-        ranked, rows = self.ranked(repository, text, selection, limit)
+        ranked, texts = self.ranked(repository, text, selection, limit)
         scores = {r.id: r.score for r in ranked}
         entries = repository.read(lambda catalog: catalog.by_ids(list(scores), scores))
         if note:
             self.note(repository, scores)
         parts = {r.id: r for r in ranked if explain or r.passage is not None}
         return [
-            _told(entry, parts[entry.id], rows, explain=explain) if entry.id in parts else entry for entry in entries
+            _told(entry, parts[entry.id], texts, explain=explain) if entry.id in parts else entry for entry in entries
         ]
 
     def note(self, repository: Repository, ids: Iterable[str]) -> None:
@@ -71,8 +73,8 @@ class Recaller:
 
     def ranked(
         self, repository: Repository, text: str, selection: Selection, limit: int
-    ) -> tuple[list[Ranked], dict[str, PoolRow]]:
-        """The ranking behind `search`, and the rows it was made of by id."""
+    ) -> tuple[list[Ranked], dict[str, Text]]:
+        """The ranking behind `search`, and the texts of its front by id."""
         selection = selection.with_passages()
         query = analyse(text, now=selection.now, config=self._config)
         among = repository.read(lambda catalog: _matching(catalog, selection))
@@ -86,11 +88,16 @@ class Recaller:
 
         # The caller's embedder stays in the caller's thread.
         words, (vector, near) = self._runtime.beside.both(by_words, by_meaning)
-        rows = repository.read(lambda catalog: _pool(catalog, vector, {*words, *near}, selection))
         wanted = limit if self._runtime.reranker is None else max(limit, self._config.rerank_candidates)
-        items = _items(rows, words)
-        ranked = rank(query, items, self._config, now=selection.now, limit=wanted)
-        by_id = {row.id: row for row in rows.values()}
+        rows = _rows(among)
+        candidates = repository.read(lambda catalog: catalog.candidates(vector, words, near, selection, rows))
+        if query.asks_when or query.asks_number:
+            candidates = repository.read(lambda catalog: _cued(catalog, query, candidates))
+        scored = score(query, candidates, self._config, now=selection.now)
+        front = candidates.keys[scored.front(wanted)].tolist()
+        texts = repository.read(lambda catalog: catalog.texts(front))
+        ranked = best(scored, _shown(candidates, texts), wanted)
+        by_id = {text.id: text for text in texts}
         return self._reranked(query, ranked, by_id)[:limit], by_id
 
     # --- candidates ----------------------------------------------------------------------------------------
@@ -109,8 +116,7 @@ class Recaller:
         if not expression:
             return {}
         limit = self._config.lexical_candidates
-        rows = None if among is None else set(chain.from_iterable(among.values()))
-        return dict(catalog.words_matching(expression, selection, self._config.column_weights, limit, rows))
+        return dict(catalog.words_matching(expression, selection, self._config.column_weights, limit, _rows(among)))
 
     @staticmethod
     def _repaired(catalog: Catalog, stem: str) -> str | None:
@@ -137,17 +143,16 @@ class Recaller:
             rows = repository.read(lambda catalog: catalog.rowids(selection, ids))
             if len(rows) >= wanted or len(ids) < plan.top_k or matching is None:
                 return {rows[i] for i in [i for i in ids if i in rows][:wanted]}
-        among = repository.read(lambda c: c.matching(selection)) if matching is None else matching
-        return set(repository.read(lambda catalog: catalog.exact(vector, among, wanted)))
+        return set(repository.read(lambda catalog: catalog.exact(vector, selection, wanted, matching)))
 
     # --- after ranking -------------------------------------------------------------------------------------
 
-    def _reranked(self, query: Query, ranked: list[Ranked], rows: dict[str, PoolRow]) -> list[Ranked]:
+    def _reranked(self, query: Query, ranked: list[Ranked], texts: dict[str, Text]) -> list[Ranked]:
         reranker = self._runtime.reranker
         if reranker is None or not ranked:
             return ranked
         top = ranked[: self._config.rerank_candidates]
-        scores = _reranking(reranker, query.text, [_shown(rows[r.passage or r.id]) for r in top])
+        scores = _reranking(reranker, query.text, [_attributed(texts[r.passage or r.id]) for r in top])
         if len(scores) != len(top):
             raise RerankError(
                 f"the reranker returned {len(scores)} scores for {len(top)} texts; it must return one each"
@@ -177,49 +182,35 @@ def _matching(catalog: Catalog, selection: Selection) -> Matching | None:
     return {tier: catalog.matching(selection.narrowed([tier])) for tier in selection.tiers}
 
 
-def _pool(catalog: Catalog, vector: Vector, hits: set[int], selection: Selection) -> dict[int, PoolRow]:
-    """The hits and their neighbours by row."""
-    rows = {row.rowid: row for row in catalog.pool(sorted(hits), vector, selection)}
-    around = {i for row in rows.values() for i in (row.previous, row.following) if i is not None} - rows.keys()
-    return rows | {row.rowid: row for row in catalog.pool(sorted(around), vector, selection)}
+def _rows(among: Matching | None) -> set[int] | None:
+    return None if among is None else set(chain.from_iterable(among.values()))
 
 
-def _items(rows: dict[int, PoolRow], words: dict[int, float]) -> Sequence[Item]:
-    ids = {row.rowid: row.id for row in rows.values()}
-    return [
-        Item(
-            row.id,
-            row.content,
-            row.ts,
-            tier=row.tier,
-            source=row.source,
-            speaker=row.speaker,
-            dense=row.similarity,
-            lexical=words.get(row.rowid, 0.0),
-            previous_id=None if row.previous is None else ids.get(row.previous),
-            next_id=None if row.following is None else ids.get(row.following),
-            importance=row.importance,
-            recalled=row.recalled,
-            parent=row.whole,
-            eligible=bool(row.eligible),
-        )
-        for row in rows.values()
-    ]
+def _cued(catalog: Catalog, query: Query, candidates: Candidates) -> Candidates:
+    """With what tells what the query asks for, read from the texts."""
+    contents = {text.rowid: text.content for text in catalog.texts(candidates.keys.tolist())}
+    return candidates.with_cued(told(query, [contents.get(row, "") for row in candidates.keys.tolist()]))
 
 
-def _told(entry: MemoryEntry, ranked: Ranked, rows: dict[str, PoolRow], *, explain: bool) -> MemoryEntry:
+def _shown(candidates: Candidates, texts: Sequence[Text]) -> list[Shown]:
+    position = {row: i for i, row in enumerate(candidates.keys.tolist())}
+    return [Shown(position[text.rowid], text.id, text.content, text.whole) for text in texts]
+
+
+def _told(entry: MemoryEntry, ranked: Ranked, texts: dict[str, Text], *, explain: bool) -> MemoryEntry:
     """With what search knows of it: the parts of its score, the passage that was found, how far it is believed."""
     parts = {**ranked.parts, "trust": entry.trust, **({"suspicious": 1.0} if entry.suspicious else {})}
-    return entry.with_changes(explain=parts if explain else None, passage=_span(entry, ranked, rows))
+    return entry.with_changes(explain=parts if explain else None, passage=_span(entry, ranked, texts))
 
 
-def _span(entry: MemoryEntry, ranked: Ranked, rows: dict[str, PoolRow]) -> tuple[int, int] | None:
+def _span(entry: MemoryEntry, ranked: Ranked, texts: dict[str, Text]) -> tuple[int, int] | None:
     """Where in a long entry the passage is that was found."""
     if ranked.passage is None:
         return None
-    start = entry.content.find(rows[ranked.passage].content)
-    return (start, start + len(rows[ranked.passage].content)) if start >= 0 else None
+    content = texts[ranked.passage].content
+    start = entry.content.find(content)
+    return (start, start + len(content)) if start >= 0 else None
 
 
-def _shown(row: PoolRow) -> str:
-    return f"{row.speaker}: {row.content}" if row.speaker else row.content
+def _attributed(text: Text) -> str:
+    return f"{text.speaker}: {text.content}" if text.speaker else text.content

@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from memory_mgr.policy.fusion import Floats
 from memory_mgr.policy.lexicon import load_pattern
+from memory_mgr.policy.query import Query
 
 _SPEAKER = re.compile(r"^([^\W\d_][\w.'’ -]{0,39}): ")
 _QUESTION_END = ("?", "？", "؟")
@@ -42,13 +43,18 @@ def tells_number(content: str) -> bool:
     return bool(load_pattern("recall_words", "number").search(content[:_HEAD]))
 
 
-def substances(contents: Sequence[str]) -> Floats:
-    """How much each text says, in [0, 1]: the logarithm of its words, full at 50.
+def told(query: Query, contents: Sequence[str]) -> NDArray[np.bool_]:
+    """Whether each text tells the kind of thing the query asks for: a time, an amount."""
+    kinds = [tells for asked, tells in ((query.asks_when, tells_time), (query.asks_number, tells_number)) if asked]
+    return np.array([any(tells(content) for tells in kinds) for content in contents], bool)
+
+
+def substance(content: str) -> float:
+    """How much a text says, in [0, 1]: the logarithm of its words, full at 50.
 
     Scripts without spaces are counted by characters, two a word.
     """
-    counts = np.array([_words(content[:_HEAD]) for content in contents], np.float64)
-    return np.minimum(1.0, np.log1p(counts) / math.log1p(_FULL_SUBSTANCE_WORDS))
+    return min(1.0, math.log1p(_words(content[:_HEAD])) / math.log1p(_FULL_SUBSTANCE_WORDS))
 
 
 def _words(text: str) -> float:

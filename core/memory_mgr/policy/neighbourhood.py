@@ -7,12 +7,11 @@ entry borrows from what stands around it, as far as that belongs together: not a
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from memory_mgr.policy.candidates import Candidates, Flags, Positions
 from memory_mgr.policy.fusion import Floats
 
 _RUN_REACH = 3
@@ -21,54 +20,25 @@ _RUN_REACH = 3
 _SESSIONS = 16
 """So many sessions among the candidates make the session full evidence."""
 
-Positions = NDArray[np.int64]
-"""Where entries are in their pool; -1 is nobody."""
-Flags = NDArray[np.bool_]
-
-
-class Place(NamedTuple):
-    """Where an entry stands.
-
-    Attributes:
-        id: Of the entry.
-        stream: What neighbours share (source and tier); None stands alone.
-        timestamp: When it was said, in epoch seconds.
-        speaker: Who said it, None if unknown.
-        previous_id: The entry before it in its stream.
-        next_id: The entry after it.
-    """
-
-    id: str
-    stream: Hashable | None
-    timestamp: float
-    speaker: str | None
-    previous_id: str | None
-    next_id: str | None
-
 
 class Neighbourhood:
-    """The links between the entries of one pool. Values are arrays with one number an entry.
+    """The links between candidates. Values are arrays with one number an entry.
 
     Args:
-        places: The pool; links to entries outside it lead nowhere.
+        candidates: Whose links; those of a stream or session apart lead nowhere.
         gap: A pause longer than this separates, in seconds.
     """
 
-    def __init__(self, places: Sequence[Place], gap: float) -> None:
+    def __init__(self, candidates: Candidates, gap: float) -> None:
         self._gap = gap
-        self._streams = _numbered(place.stream for place in places)
-        self._times = np.array([place.timestamp for place in places], np.float64)
-        speakers = _numbered(place.speaker or None for place in places)
-        self._speakers = np.append(speakers, -1)  # position -1 reads nobody
-        self.alone = np.array([p.previous_id is None and p.next_id is None for p in places], bool)
-        """Which entries belong to no conversation at all."""
-        position = {place.id: i for i, place in enumerate(places)}
-        self._previous = self._linked([position.get(p.previous_id or "", -1) for p in places])
-        self._next = self._linked([position.get(p.next_id or "", -1) for p in places])
+        self._streams, self._times = candidates.streams, candidates.times
+        self._speakers = np.append(candidates.speakers, -1)  # position -1 reads nobody
+        self._alone = candidates.alone
+        self._previous = self._linked(candidates.previous)
+        self._next = self._linked(candidates.following)
         self._sessions = self._session_of_each()
 
-    def _linked(self, links: Sequence[int]) -> Positions:
-        to = np.array(links, np.int64)
+    def _linked(self, to: Positions) -> Positions:
         together = (self._streams == self._streams[to]) & (np.abs(self._times - self._times[to]) <= self._gap)
         apart = (to < 0) | (to == np.arange(to.size)) | ~together
         return np.append(np.where(apart, -1, to), -1)
@@ -110,7 +80,7 @@ class Neighbourhood:
     def session_scores(self, values: Floats, best: int) -> Floats:
         """The mean of the `best` best values of each entry's session; who stands alone is its own session.
 
-        A session with fewer than `best` entries in the pool is judged as if the others had 0: one match is
+        A session with fewer than `best` entries here is judged as if the others had 0: one match is
         weaker evidence than three.
         """
         scores = np.maximum(values, 0.0)
@@ -119,7 +89,7 @@ class Neighbourhood:
         place_in_session = np.arange(order.size) - np.searchsorted(grouped, grouped)
         leading = order[place_in_session < best]
         sums = np.bincount(self._sessions[leading], scores[leading], minlength=order.size)
-        return np.where(self.alone, scores, sums[self._sessions] / best)
+        return np.where(self._alone, scores, sums[self._sessions] / best)
 
     def session_worth(self) -> float:
         """How much it tells to know the session, in [0, 1]: the logarithm of how many there are to pick from."""
@@ -127,9 +97,9 @@ class Neighbourhood:
         return min(1.0, math.log2(count) / math.log2(_SESSIONS))
 
     def _session_of_each(self) -> Positions:
-        """Numbers of sessions: the same stream without a long pause between the members of the pool."""
-        order = np.lexsort((self._times, self._streams, self.alone))
-        streams, times, alone = self._streams[order], self._times[order], self.alone[order]
+        """Numbers of sessions: the same stream without a long pause between the candidates."""
+        order = np.lexsort((self._times, self._streams, self._alone))
+        streams, times, alone = self._streams[order], self._times[order], self._alone[order]
         begins = alone[1:] | (np.diff(streams) != 0) | (np.diff(times) > self._gap)
         sessions = np.empty(order.size, np.int64)
         sessions[order] = np.concatenate(([0], np.cumsum(begins)))[: order.size]
@@ -139,9 +109,3 @@ class Neighbourhood:
 def _lent(values: Floats) -> Floats:
     """What entries lend to others, with a 0 at position -1."""
     return np.append(np.maximum(values, 0.0), 0.0)
-
-
-def _numbered(labels: Iterable[Hashable | None]) -> NDArray[np.int64]:
-    """The same number for the same label, -1 for None."""
-    numbers: dict[Hashable, int] = {}
-    return np.array([-1 if label is None else numbers.setdefault(label, len(numbers)) for label in labels], np.int64)

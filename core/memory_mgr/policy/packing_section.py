@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import date
+from typing import TypeVar
 
 from memory_mgr.policy.packing_types import Count, PackingConfig, Piece, Section
 from memory_mgr.policy.rendering import day_heading, rendered, shown_line
 from memory_mgr.policy.repeats import Said
 
+Key = TypeVar("Key")
 _EDGE = 0.01
 """Importance is kept this far from 0 and 1, where odds have no bounds."""
 
@@ -38,8 +41,12 @@ class Filling:
         self._waiting = {piece.id: piece for piece in section.pieces}
         self._tokens = {piece.id: count(shown_line(piece.line)) for piece in section.pieces}
         self._worth = {piece.id: self._worth_at(place, piece) for place, piece in enumerate(section.pieces, 1)}
-        self._days: set[date] = set()
-        self._places = {_place(piece): piece.id for piece in section.pieces if piece.source is not None}
+        self._day = {p.id: None if p.line.timestamp is None else p.line.timestamp.date() for p in section.pieces}
+        self._of_day = _grouped(section.pieces, lambda piece: self._day[piece.id])
+        self._neighbours = _neighbours(section.pieces)
+        self._days: set[date | None] = {None}
+        self._years: set[int] = set()
+        self._heading_tokens: dict[tuple[date, bool], int] = {}
 
     def fill(self, allowance: int) -> int:
         """Take pieces that fit into `allowance` more tokens; the tokens taken."""
@@ -69,7 +76,7 @@ class Filling:
             piece = self._waiting.get(piece_id)
             if piece is None or self.spent + self._cost(piece) > limit or self._repeated(piece):
                 continue
-            opens_day = not _days(piece) <= self._days
+            opens_day = self._day[piece.id] not in self._days
             self._take(piece)
             for other in self._made_better(piece, opens_day=opens_day):
                 heapq.heappush(heap, (-self._density(other), place, other.id))
@@ -78,7 +85,9 @@ class Filling:
         cost = self._cost(piece)
         self.spent += cost
         self.chosen.append(piece)
-        self._days |= _days(piece)
+        if (day := self._day[piece.id]) is not None:
+            self._days.add(day)
+            self._years.add(day.year)
         del self._waiting[piece.id]
         self._said.add(piece.line.text)
         self._reasons[piece.id] = f"{self.section.name}: in, {cost} tokens"
@@ -108,25 +117,23 @@ class Filling:
         cost = self._tokens[piece.id]
         if heading and self.section.heading and not self.chosen:
             cost += self._count(f"{self.section.heading}\n")
-        moment = piece.line.timestamp
-        if moment is not None and moment.date() not in self._days:
-            cost += self._count(day_heading(moment, year=moment.year not in {d.year for d in self._days}))
+        if (day := self._day[piece.id]) is not None and day not in self._days:
+            cost += self._heading_cost(day)
         return cost
 
-    def _beside_chosen(self, piece: Piece) -> bool:
-        return any(near not in self._waiting for near in self._neighbours(piece))
+    def _heading_cost(self, day: date) -> int:
+        heading = day, day.year not in self._years
+        if heading not in self._heading_tokens:
+            self._heading_tokens[heading] = self._count(day_heading(day, year=heading[1]))
+        return self._heading_tokens[heading]
 
-    def _neighbours(self, piece: Piece) -> Sequence[str]:
-        source, place = _place(piece)
-        return [i for step in (-1, 1) if source is not None and (i := self._places.get((source, place + step)))]
+    def _beside_chosen(self, piece: Piece) -> bool:
+        return any(near not in self._waiting for near in self._neighbours[piece.id])
 
     def _made_better(self, taken: Piece, *, opens_day: bool) -> list[Piece]:
         """What costs less or is worth more now that `taken` is in."""
-        better = {i: self._waiting[i] for i in self._neighbours(taken) if i in self._waiting}
-        if not opens_day:
-            return list(better.values())
-        same_day = {i: p for i, p in self._waiting.items() if _days(p) and _days(p) == _days(taken)}
-        return list((better | same_day).values())
+        same_day = self._of_day[self._day[taken.id]] if opens_day else ()
+        return [self._waiting[i] for i in dict.fromkeys((*self._neighbours[taken.id], *same_day)) if i in self._waiting]
 
     # --- the result ------------------------------------------------------------------------------------
 
@@ -153,10 +160,17 @@ class Filling:
         return heading + rendered(piece.line for piece in self.in_time())
 
 
-def _days(piece: Piece) -> set[date]:
-    """The day that a piece is shown under, if any."""
-    return set() if piece.line.timestamp is None else {piece.line.timestamp.date()}
+def _grouped(pieces: Sequence[Piece], key: Callable[[Piece], Key]) -> dict[Key, list[str]]:
+    """The ids of pieces by what they share, in order."""
+    groups: dict[Key, list[str]] = defaultdict(list)
+    for piece in pieces:
+        groups[key(piece)].append(piece.id)
+    return groups
 
 
-def _place(piece: Piece) -> tuple[str | None, int]:
-    return piece.source, piece.position[1]
+def _neighbours(pieces: Sequence[Piece]) -> dict[str, list[str]]:
+    """The pieces said right before and after each in its source."""
+    at: dict[tuple[str | None, int], str]
+    at = {(piece.source, piece.position[1]): piece.id for piece in pieces if piece.source is not None}
+    beside = {p.id: [at.get((p.source, p.position[1] + step)) for step in (-1, 1)] for p in pieces}
+    return {piece_id: [near for near in ids if near is not None] for piece_id, ids in beside.items()}

@@ -1,6 +1,7 @@
 """The order in which memories answer a query.
 
-One pure function, `rank`, sums evidence. Each kind of evidence lies in [0, 1], its weight is a setting
+`score` sums the evidence for each candidate, `best` picks from the front of that order once its texts were read; `rank`
+does both for entries that are at hand. All are pure. Each kind of evidence lies in [0, 1], its weight is a setting
 (`RecallConfig`), and the contribution of each is reported, so that a user sees why a memory came up.
 """
 
@@ -13,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from memory_mgr.policy import cues
+from memory_mgr.policy.candidates import Candidates, Item, Positions
 from memory_mgr.policy.fusion import Floats, dense_scale, lexical_scale
 from memory_mgr.policy.lexical import words
-from memory_mgr.policy.neighbourhood import Neighbourhood, Place
+from memory_mgr.policy.neighbourhood import Neighbourhood
 from memory_mgr.policy.query import Query
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.policy.time_expressions import time_fit
@@ -27,46 +28,11 @@ _ALONE_SUBSTANCE = 0.8
 _ALONE_NEIGHBOUR = 0.5
 """Share of its own match that such an entry gets for the neighbours it cannot have."""
 
+_REPEATS = 60
+"""Repetitions that are looked for behind as many results; below twenty, three times as many as results."""
+
 _REPEATED = 0.5
 """What is left of the score of an entry whose words were all said by a better one."""
-
-
-class Item(NamedTuple):
-    """One entry of the pool that is ranked.
-
-    Attributes:
-        id: Of the entry or passage.
-        content: Verbatim; may name its speaker in front.
-        timestamp: When it was said, in epoch seconds.
-        tier: Which memory it is in.
-        source: The stream it came from.
-        speaker: Who said it; None = what `content` says.
-        dense: Cosine to the query, in [-1, 1].
-        lexical: bm25, bigger is better; 0 = not among the lexical candidates.
-        previous_id: The entry before it in the same source and tier; need not be in the pool.
-        next_id: The entry after it.
-        importance: In [0, 1].
-        recalled: When it was last a result, in epoch seconds, None = never.
-        parent: The entry that a passage is part of; None = it is whole.
-        hit: Found by itself, not only as a neighbour.
-        eligible: May be returned; False = serves as context only.
-    """
-
-    id: str
-    content: str
-    timestamp: float
-    tier: str = "long_term"
-    source: str | None = None
-    speaker: str | None = None
-    dense: float = 0.0
-    lexical: float = 0.0
-    previous_id: str | None = None
-    next_id: str | None = None
-    importance: float = 0.5
-    recalled: float | None = None
-    parent: str | None = None
-    hit: bool = True
-    eligible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +52,48 @@ class Ranked:
     passage: str | None = None
 
 
+class Shown(NamedTuple):
+    """What is read of a candidate once it is near the top.
+
+    Attributes:
+        position: Where it is among the candidates.
+        id: Of the entry or passage.
+        content: Verbatim.
+        parent: The entry that a passage is part of; None = it is whole.
+    """
+
+    position: int
+    id: str
+    content: str
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What the evidence says of each candidate.
+
+    Attributes:
+        totals: The scores, in [0, 1], shape (n,).
+        parts: What each kind of evidence contributed.
+        times: When each was said, in epoch seconds.
+        order: Where the eligible ones are, best first; of equal ones the newer, then the one of the lesser key.
+        passages: Whether passages are among them.
+    """
+
+    totals: Floats
+    parts: Mapping[str, Floats]
+    times: Floats
+    order: Positions
+    passages: bool
+
+    def front(self, limit: int) -> list[int]:
+        """Positions, best first, of those that have to be read to tell the best `limit`."""
+        # How many passages belong to one entry is not known before.
+        most = None if self.passages else limit + min(3 * limit, _REPEATS) + 20
+        front: list[int] = self.order[:most].tolist()
+        return front
+
+
 def rank(
     query: Query, items: Sequence[Item], config: RecallConfig | None = None, *, now: datetime, limit: int
 ) -> list[Ranked]:
@@ -98,17 +106,61 @@ def rank(
         now: For recency (aware).
         limit: >= 0.
     """
-    if not items or limit <= 0:
-        return []
-    settings = config or RecallConfig()
-    parts = _evidence(query, items, settings, now)
-    scale = 1.0 / max(sum(_weights(settings).values()), 1e-9)
+    scored = score(query, Candidates.of(items, query), config or RecallConfig(), now=now)
+    return best(scored, [Shown(i, items[i].id, items[i].content, items[i].parent) for i in scored.front(limit)], limit)
+
+
+def score(query: Query, candidates: Candidates, config: RecallConfig, *, now: datetime) -> Scored:
+    """Weigh the evidence for each candidate."""
+    parts = _evidence(query, candidates, config, now)
+    scale = 1.0 / max(sum(_weights(config).values()), 1e-9)
     contributions = {name: values * scale for name, values in parts.items()}
     totals = np.clip(np.sum(list(contributions.values()), axis=0), 0.0, 1.0)
-    order = _order(totals, items)
-    if not any(item.parent for item in items):
-        order = _without_repeats(order, totals, items, limit)
-    return _best_passages(order, items, totals, contributions, limit)
+    order = np.lexsort((candidates.keys, -candidates.times, -totals))
+    eligible = order[candidates.eligible[order]]
+    return Scored(totals, contributions, candidates.times, eligible, bool(candidates.passage.any()))
+
+
+def best(scored: Scored, front: Sequence[Shown], limit: int) -> list[Ranked]:
+    """The best `limit` whole entries, each by its best passage.
+
+    Args:
+        scored: From `score`.
+        front: Those of `scored.front(limit)` that are still there, in order.
+        limit: >= 0.
+    """
+    totals = scored.totals if scored.passages else _repeats_put_back(scored.totals, front)
+    ordered = sorted(front, key=lambda shown: (-totals[shown.position], -scored.times[shown.position], shown.id))
+    by_whole: dict[str, Shown] = {}
+    for shown in ordered:
+        if len(by_whole) == limit:
+            break
+        by_whole.setdefault(shown.parent or shown.id, shown)
+    chosen = [shown.position for shown in by_whole.values()]
+    rows = np.stack([values[chosen] for values in scored.parts.values()], axis=1).round(6).tolist()
+    return [
+        Ranked(
+            whole,
+            float(totals[shown.position]),
+            {name: value for name, value in zip(scored.parts, row, strict=True) if value},
+            shown.id if shown.parent else None,
+        )
+        for (whole, shown), row in zip(by_whole.items(), rows, strict=True)
+    ]
+
+
+def _repeats_put_back(totals: Floats, front: Sequence[Shown]) -> Floats:
+    """`totals`, lowered for what repeats a better one word for word; recall is for different things."""
+    seen: set[tuple[str, ...]] = set()
+    repeated = []
+    for shown in front:
+        said = tuple(shown.content.casefold().split())
+        if said in seen:
+            repeated.append(shown.position)
+        seen.add(said)
+    lowered = totals.copy()
+    lowered[repeated] *= _REPEATED
+    return lowered
 
 
 def _weights(config: RecallConfig) -> dict[str, float]:
@@ -128,31 +180,28 @@ def _weights(config: RecallConfig) -> dict[str, float]:
     }
 
 
-def _evidence(query: Query, items: Sequence[Item], config: RecallConfig, now: datetime) -> dict[str, Floats]:
-    """The weighted contribution of each kind of evidence to each item."""
-    lexical = lexical_scale(np.array([i.lexical for i in items], np.float64), config.lexical_floor)
-    dense = dense_scale(np.array([i.dense for i in items], np.float64), config.dense_span)
-    speakers = [item.speaker or cues.speaker_of(item.content) for item in items]
-    around = _neighbourhood(items, speakers, config)
+def _evidence(query: Query, candidates: Candidates, config: RecallConfig, now: datetime) -> dict[str, Floats]:
+    """The weighted contribution of each kind of evidence to each candidate."""
+    lexical = lexical_scale(candidates.lexical, config.lexical_floor)
+    dense = dense_scale(candidates.dense, config.dense_span)
+    around = Neighbourhood(candidates, config.context_gap_hours * 3600)
     match = _match(lexical, dense, config)
-    asks = np.array([cues.is_question(item.content) for item in items], bool)
     weights = _weights(config)
-    beside = np.where(around.alone, _ALONE_NEIGHBOUR * match, around.best_beside(match))
+    beside = np.where(candidates.alone, _ALONE_NEIGHBOUR * match, around.best_beside(match))
     utterance = around.best_of_utterance(match)
-    substance = cues.substances([item.content for item in items])
     return {
         "lexical": weights["lexical"] * lexical,
         "dense": weights["dense"] * dense,
         "neighbour": config.neighbour_weight * beside + config.utterance_weight * utterance,
         "session": weights["session"] * around.session_worth() * around.session_scores(match, config.session_best),
-        "answer": weights["answer"] * around.question_before(lexical, asks),
-        "time": weights["time"] * _times(query, items),
-        "cue": weights["cue"] * _cues(query, items),
-        "speaker": weights["speaker"] * _named_speaker(query, speakers),
-        "substance": weights["substance"] * np.where(around.alone, _ALONE_SUBSTANCE, substance),
-        "statement": weights["statement"] * ~asks,
-        "importance": weights["importance"] * np.clip([item.importance for item in items], 0.0, 1.0),
-        "recency": weights["recency"] * recency(items, now, config),
+        "answer": weights["answer"] * around.question_before(lexical, candidates.asks),
+        "time": weights["time"] * _times(query, candidates),
+        "cue": weights["cue"] * candidates.cued.astype(np.float64),
+        "speaker": weights["speaker"] * _named_speaker(query, candidates),
+        "substance": weights["substance"] * np.where(candidates.alone, _ALONE_SUBSTANCE, candidates.substance),
+        "statement": weights["statement"] * (~candidates.asks).astype(np.float64),
+        "importance": weights["importance"] * np.clip(candidates.importance, 0.0, 1.0),
+        "recency": weights["recency"] * recency(candidates, now, config),
     }
 
 
@@ -162,100 +211,33 @@ def _match(lexical: Floats, dense: Floats, config: RecallConfig) -> Floats:
     return lexical if share == 0 else 0.6 * lexical + 0.4 * dense
 
 
-def _neighbourhood(items: Sequence[Item], speakers: Sequence[str | None], config: RecallConfig) -> Neighbourhood:
-    places = [
-        Place(i.id, None if i.source is None else (i.source, i.tier), i.timestamp, speaker, i.previous_id, i.next_id)
-        for i, speaker in zip(items, speakers, strict=True)
-    ]
-    return Neighbourhood(places, config.context_gap_hours * 3600)
-
-
-def _times(query: Query, items: Sequence[Item]) -> Floats:
+def _times(query: Query, candidates: Candidates) -> Floats:
     if not query.times:
-        return np.zeros(len(items))
-    return np.array([time_fit(query.times, datetime.fromtimestamp(i.timestamp, UTC)) for i in items], np.float64)
+        return np.zeros(len(candidates))
+    moments = (datetime.fromtimestamp(time, UTC) for time in candidates.times.tolist())
+    return np.array([time_fit(query.times, moment) for moment in moments], np.float64)
 
 
-def _cues(query: Query, items: Sequence[Item]) -> Floats:
-    """Whether an item tells the kind of thing the query asks for: a time, an amount."""
-    told = np.zeros(len(items), bool)
-    if query.asks_when:
-        told |= [cues.tells_time(item.content) for item in items]
-    if query.asks_number:
-        told |= [cues.tells_number(item.content) for item in items]
-    return told.astype(np.float64)
-
-
-def _named_speaker(query: Query, speakers: Sequence[str | None]) -> Floats:
+def _named_speaker(query: Query, candidates: Candidates) -> Floats:
     """1 for what was said by the one speaker that the query names; all 0 if it names none or several."""
     asked = set(query.terms)
-    named = {s for s in set(speakers) if s and asked & {w for w in words(s) if len(w) > 1}}
+    speaking = {number: candidates.speaker_names[number] for number in set(candidates.speakers.tolist()) if number >= 0}
+    named = [number for number, name in speaking.items() if asked & {w for w in words(name) if len(w) > 1}]
     if len(named) != 1:
-        return np.zeros(len(speakers))
-    return np.array([float(s in named) for s in speakers])
+        return np.zeros(len(candidates))
+    said: Floats = (candidates.speakers == named[0]).astype(np.float64)
+    return said
 
 
-def recency(items: Sequence[Item], now: datetime, config: RecallConfig) -> Floats:
-    """How recent each item is, in (0, 1]: halved with every half-life of its tier, as in memweave.
+def recency(candidates: Candidates, now: datetime, config: RecallConfig) -> Floats:
+    """How recent each candidate is, in (0, 1]: halved with every half-life of its tier, as in memweave.
 
     Being recalled makes it young again, by `recall_renews` of its age (Generative Agents, Park et al. 2023, count
     from the last access alone).
     """
-    half_lives = np.array([config.half_life_days.get(item.tier, 90.0) for item in items])
-    said = np.array([item.timestamp for item in items])
-    recalled = np.array([item.timestamp if item.recalled is None else item.recalled for item in items])
-    age, since = (np.maximum(0.0, (now.timestamp() - moments) / 86400) for moments in (said, recalled))
+    half_lives = np.array([config.half_life_days.get(tier, 90.0) for tier in candidates.tier_names])[candidates.tiers]
+    recalled = np.where(np.isnan(candidates.recalled), candidates.times, candidates.recalled)
+    age, since = (np.maximum(0.0, (now.timestamp() - moments) / 86400) for moments in (candidates.times, recalled))
     age -= config.recall_renews * np.maximum(0.0, age - since)
     recent: Floats = 2.0 ** -np.minimum(age / half_lives, 1000.0)
     return recent
-
-
-def _order(totals: Floats, items: Sequence[Item]) -> list[int]:
-    """Positions of the eligible items, best first."""
-    eligible = [i for i, item in enumerate(items) if item.eligible]
-    # By id first, then by a stable sort, because numpy sorts numbers faster than Python sorts tuples.
-    by_id = np.array(sorted(eligible, key=lambda i: items[i].id), np.int64)
-    times = np.array([items[i].timestamp for i in by_id.tolist()])
-    ordered: list[int] = by_id[np.lexsort((-times, -totals[by_id]))].tolist()
-    return ordered
-
-
-def _without_repeats(order: Sequence[int], totals: Floats, items: Sequence[Item], limit: int) -> list[int]:
-    """`order` with entries that repeat a better one word for word put back; recall is for different things.
-
-    `totals` is lowered in place for those. Only the front that can reach the result is looked at.
-    """
-    front = list(order[: 4 * limit + 20])
-    seen: set[tuple[str, ...]] = set()
-    repeated = []
-    for i in front:
-        said = tuple(items[i].content.casefold().split())
-        if said in seen:
-            repeated.append(i)
-        seen.add(said)
-    if not repeated:
-        return front
-    totals[repeated] *= _REPEATED
-    return sorted(front, key=lambda i: (-totals[i], -items[i].timestamp, items[i].id))
-
-
-def _best_passages(
-    order: Sequence[int], items: Sequence[Item], totals: Floats, parts: Mapping[str, Floats], limit: int
-) -> list[Ranked]:
-    """The first `limit` whole entries of `order`, each by its best passage."""
-    best: dict[str, int] = {}
-    for i in order:
-        best.setdefault(items[i].parent or items[i].id, i)
-        if len(best) == limit:
-            break
-    chosen = list(best.values())
-    rows = np.stack([values[chosen] for values in parts.values()], axis=1).round(6).tolist()
-    return [
-        Ranked(
-            whole,
-            float(totals[i]),
-            {name: value for name, value in zip(parts, row, strict=True) if value},
-            items[i].id if items[i].parent else None,
-        )
-        for (whole, i), row in zip(best.items(), rows, strict=True)
-    ]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from memory_mgr.policy.escaping import begins_like_a_role, escaped, is_privileged
 
@@ -63,12 +63,12 @@ class Line:
     timestamp: datetime | None = None
 
 
-def day(moment: datetime) -> str:
+def day(moment: date) -> str:
     """A date in as few tokens as a model still reads it from (5 in cl100k_base, against 6 for ISO)."""
     return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year:04}"
 
 
-def day_heading(moment: datetime, *, year: bool) -> str:
+def day_heading(moment: date, *, year: bool) -> str:
     """The line above what was said on a day; the year is left out where the line before has told it."""
     return f"[{day(moment) if year else day(moment)[:-5]}]\n"
 

@@ -14,11 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.policy.cues import is_question, speaker_of, substance
 from memory_mgr.policy.recall_config import RecallConfig
-from memory_mgr.stores.catalog_reading import CatalogReader
+from memory_mgr.stores.catalog_ranking import CatalogRanking
 from memory_mgr.stores.codec import encode_entry
 from memory_mgr.stores.filters import flatten
-from memory_mgr.stores.vector_cache import Quantized, quantized
+from memory_mgr.stores.quantized import Quantized, quantized
 from memory_mgr.stores.word_index import WordIndex
 from memory_mgr.types import PASSAGE, MemoryEntry, Namespace
 
@@ -32,11 +33,13 @@ FROM json_each(?) AS wanted CROSS JOIN entries e ON e.id = wanted.value
 """
 _UPSERT = """
 INSERT INTO entries (rowid, id, tier, source, ts, seq, speaker, content, importance, expires, superseded_by, pinned,
-    kind, whole, record, vector, scale) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    kind, whole, record, voice, substance, asks, vector, scale)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET tier = excluded.tier, source = excluded.source, ts = excluded.ts, seq = excluded.seq,
     speaker = excluded.speaker, content = excluded.content, importance = excluded.importance,
     expires = excluded.expires, superseded_by = excluded.superseded_by, pinned = excluded.pinned,
-    kind = excluded.kind, record = excluded.record,
+    kind = excluded.kind, record = excluded.record, voice = excluded.voice, substance = excluded.substance,
+    asks = excluded.asks,
     vector = iif(?, NULL, coalesce(excluded.vector, vector)), scale = coalesce(excluded.scale, scale)
 """
 
@@ -48,7 +51,7 @@ class _Known(NamedTuple):
     shown: tuple[object, ...]
 
 
-class Catalog(CatalogReader):
+class Catalog(CatalogRanking):
     """The index of one namespace: what was written is found again. Thread-safe.
 
     Args:
@@ -60,7 +63,6 @@ class Catalog(CatalogReader):
     def __init__(self, path: Path | None, namespace: Namespace, recall: RecallConfig) -> None:
         super().__init__(path, namespace)
         self._words = WordIndex(self.db, recall)
-        self._moved_vectors: list[tuple[int, bytes | None, float]] = []
 
     def apply(
         self, entries: Sequence[MemoryEntry] = (), vectors: Rows | None = None, removed: Sequence[str] = ()
@@ -73,14 +75,16 @@ class Catalog(CatalogReader):
             removed: Ids that are gone.
         """
         with self._lock:
-            self._moved_vectors.clear()
             with self.transaction():
-                self._apply(entries, vectors, removed)
+                changed, gone = self._apply(entries, vectors, removed)
                 done = [*removed, *(entry.id for entry in entries)]
                 self.db.executemany("DELETE FROM pending WHERE id = ?", ((i,) for i in done))
-            self._refresh_vectors()
+            self._refresh(changed, gone)
 
-    def _apply(self, entries: Sequence[MemoryEntry], vectors: Rows | None, removed: Sequence[str]) -> None:
+    def _apply(
+        self, entries: Sequence[MemoryEntry], vectors: Rows | None, removed: Sequence[str]
+    ) -> tuple[Collection[int], Collection[int]]:
+        """Which rows were written, and which are gone."""
         self.renew_words()
         known = self._known([*removed, *(entry.id for entry in entries)])
         gone = {known.pop(i).rowid for i in dict.fromkeys(removed) if i in known}
@@ -91,18 +95,19 @@ class Catalog(CatalogReader):
         self._remove(gone)
         rowids = self._put(entries, None if vectors is None else quantized(vectors), known)
         self._words.index((stale - gone) | {rowids[entry.id] for entry in changed})
+        return {rowids[entry.id] for entry in entries}, gone
 
     def load(self, entries: Sequence[MemoryEntry], vectors: Sequence[Quantized]) -> None:
         """Write many rows without their words, for `index_words` to follow; `apply` is for all else."""
         with self.transaction():
+            self._columns = None
             self._put(entries, vectors, self._known([entry.id for entry in entries]))
-            self._moved_vectors.clear()
 
     def unload(self, ids: Sequence[str]) -> None:
         """Take rows out again that were loaded and have no words yet."""
         with self.transaction():
+            self._columns = None
             self._remove({row.rowid for row in self._known(ids).values()})
-            self._moved_vectors.clear()
 
     def index_words(self) -> None:
         """Index the words of all rows, of which none is indexed yet."""
@@ -119,7 +124,7 @@ class Catalog(CatalogReader):
 
     def clear(self) -> None:
         """Forget all rows."""
-        self._vectors = None
+        self._columns = None
         self.seen_often.clear()
         with self.transaction():
             self._words.clear()
@@ -139,9 +144,6 @@ class Catalog(CatalogReader):
         rowids = {i: row.rowid for i, row in known.items()} | {i: n for n, i in enumerate(fresh, last + 1)}
         stored: Sequence[tuple[bytes | None, float | None]]
         stored = [(None, None)] * len(entries) if vectors is None else vectors
-        for entry, (vector, scale) in zip(entries, stored, strict=True):
-            if vector is not None or entry.found_by == ():
-                self._moved_vectors.append((rowids[entry.id], None if entry.found_by == () else vector, scale or 0.0))
         self.db.executemany(
             _UPSERT,
             (_row(entry, rowids[entry.id], *vector) for entry, vector in zip(entries, stored, strict=True)),
@@ -156,28 +158,20 @@ class Catalog(CatalogReader):
     def _remove(self, rowids: Collection[int]) -> None:
         self._forget_attributes(rowids)
         self.db.executemany("DELETE FROM entries WHERE rowid = ?", ((rowid,) for rowid in rowids))
-        self._moved_vectors.extend((rowid, None, 0.0) for rowid in rowids)
 
     def _forget_attributes(self, rowids: Collection[int]) -> None:
         self.db.executemany("DELETE FROM attributes WHERE entry = ?", ((rowid,) for rowid in rowids))
 
-    def _refresh_vectors(self) -> None:
-        """Bring the vectors in memory, if they are there, to what was just committed."""
-        if self._vectors is None:
-            return
-        for rowid, vector, scale in self._moved_vectors:
-            if vector is None:
-                self._vectors.remove(rowid)
-            else:
-                self._vectors.put(rowid, vector, scale)
-
     def touch(self, accesses: dict[str, int], moment: float) -> None:
         """Add to the access counts of entries; `moment` in epoch seconds."""
-        with self.transaction():
-            self.db.executemany(
-                "UPDATE entries SET accesses = accesses + ?, accessed = ? WHERE id = ?",
-                ((times, moment, memory_id) for memory_id, times in accesses.items()),
-            )
+        rowids: list[int] = []
+        with self._lock:
+            with self.transaction():
+                for memory_id, times in accesses.items():
+                    sql = "UPDATE entries SET accesses = accesses + ?, accessed = ? WHERE id = ? RETURNING rowid"
+                    rowids += (row[0] for row in self.all_rows(sql, (times, moment, memory_id)))
+            if self._columns is not None:
+                self._columns.note_recalled(rowids, moment)
 
 
 def _shown(entry: MemoryEntry) -> tuple[object, ...]:
@@ -199,6 +193,9 @@ def _row(entry: MemoryEntry, rowid: int, vector: bytes | None, scale: float | No
         entry.kind,
         entry.details.get("whole") if entry.kind == PASSAGE else None,
         encode_entry(entry),
+        entry.speaker or speaker_of(entry.content),
+        substance(entry.content),
+        is_question(entry.content),
         None if hidden else vector,
         None if hidden else scale,
         hidden,

@@ -13,9 +13,9 @@ from typing import Any
 from memory_mgr.policy.lexical import FTS_COLUMNS, FTS_TOKENIZER
 from memory_mgr.types import Namespace
 
-CATALOG_VERSION = 5
-"""Raised when the tables change, or the code that makes the texts of the word index; a catalog with another one is
-thrown away and rebuilt."""
+CATALOG_VERSION = 6
+"""Raised when the tables change, or the code that makes the texts of the word index, or `policy.cues`; a catalog with
+another one is thrown away and rebuilt."""
 
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -23,7 +23,8 @@ CREATE TABLE entries (
     rowid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, tier TEXT NOT NULL, source TEXT, speaker TEXT,
     ts REAL NOT NULL, seq INTEGER NOT NULL, importance REAL NOT NULL, expires REAL, superseded_by TEXT,
     pinned INTEGER NOT NULL, kind TEXT NOT NULL, whole TEXT, content TEXT NOT NULL, record TEXT NOT NULL,
-    vector BLOB, scale REAL, accesses INTEGER NOT NULL DEFAULT 0, accessed REAL
+    voice TEXT, substance REAL NOT NULL, asks INTEGER NOT NULL, vector BLOB, scale REAL,
+    accesses INTEGER NOT NULL DEFAULT 0, accessed REAL
 );
 CREATE INDEX entries_by_stream ON entries (tier, source, ts, seq, whole);
 CREATE INDEX entries_by_time ON entries (tier, ts, seq);

@@ -1,4 +1,4 @@
-"""What the catalog answers: words, neighbours, similarity, filters, order of time, counts."""
+"""What the catalog answers: words, filters, order of time, counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,47 +16,18 @@ from numpy.typing import NDArray
 from memory_mgr.stores.catalog_file import CatalogFile
 from memory_mgr.stores.codec import decode_entry
 from memory_mgr.stores.selection import Selection
-from memory_mgr.stores.vector_cache import LIMIT_BYTES, VectorCache
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 _FREQUENT = 1000
 """Entries from which on a term's count is remembered."""
-_TEXT_CHARS = 4000
-"""Characters of an entry that ranking looks at."""
 _SPARE = 2
 """Times as many matches of words as wanted are read first, because some may be out of sight."""
-
-
-class PoolRow(NamedTuple):
-    """An entry as ranking sees it.
-
-    `previous` and `following` are rows of the same stream, `ts` is in epoch seconds, as is `recalled` (when it was
-    last a result, as far as that was flushed); `whole` is the id of the entry that a passage is part of; `eligible`
-    tells whether the selection holds it.
-    """
-
-    rowid: int
-    id: str
-    tier: str
-    source: str | None
-    speaker: str | None
-    content: str
-    ts: float
-    importance: float
-    previous: int | None
-    following: int | None
-    whole: str | None
-    recalled: float | None
-    eligible: int
-    similarity: float
 
 
 class CatalogReader(CatalogFile):
     """The questions. Thread-safe."""
 
     def __init__(self, path: Path | None, namespace: Namespace) -> None:
-        self._vectors: VectorCache | None = None
-        self._vectors_version: object = None
         self._frequent: dict[str, int] = {}
         self._counted_at = 0
         self.seen_often: set[str] = set()
@@ -183,20 +154,6 @@ class CatalogReader(CatalogFile):
         condition, parameters = selection.where()
         return [int(row[0]) for row in self.all_rows(f"SELECT rowid FROM entries WHERE {condition}", parameters)]
 
-    def exact(self, query: NDArray[np.float32], rowids: Sequence[int], top_k: int) -> list[int]:
-        """The `top_k` of some rows that are nearest, best first, every vector compared."""
-        best = np.argsort(-self._cosines(query, rowids), kind="stable")[:top_k]
-        return [rowids[i] for i in best.tolist()]
-
-    def nearest(self, query: NDArray[np.float32], selection: Selection) -> dict[str, str]:
-        """Every entry of the selection that has a vector, best first, with the nearest of it and its passages."""
-        condition, parameters = selection.with_passages().where()
-        rows = self.all_rows(f"SELECT rowid, id, coalesce(whole, id) FROM entries WHERE {condition}", parameters)
-        best: dict[str, str] = {}
-        for i in np.argsort(-self._cosines(query, [row[0] for row in rows]), kind="stable").tolist():
-            best.setdefault(rows[i][2], rows[i][1])
-        return best
-
     def values(self, path: str, selection: Selection) -> list[str]:
         """The different texts that entries of the selection hold under a path of their metadata, sorted."""
         condition, parameters = selection.where()
@@ -206,25 +163,6 @@ class CatalogReader(CatalogFile):
             [path, *parameters],
         )
         return [str(row[0]) for row in rows]
-
-    def pool(self, rowids: Sequence[int], query: NDArray[np.float32], selection: Selection) -> list[PoolRow]:
-        """Rows as ranking needs them, each with its cosine to the query and its neighbours' rows."""
-        condition, parameters = selection.where(per_row=True)
-        rows = self.all_rows(_POOL.format(eligible=condition), [_TEXT_CHARS, *parameters, json.dumps(list(rowids))])
-        scores = self._cosines(query, [row[0] for row in rows])
-        return [PoolRow._make((*row, score)) for row, score in zip(rows, scores.tolist(), strict=True)]
-
-    def _cosines(self, query: NDArray[np.float32], rowids: Sequence[int]) -> NDArray[np.float32]:
-        with self._lock:
-            version = self.db.execute("PRAGMA data_version").fetchone()
-            if self._vectors is None or version != self._vectors_version:
-                rows = self.db.execute("SELECT rowid, vector, scale FROM entries WHERE vector IS NOT NULL")
-                count = sum(self.stored_counts().values())
-                self._vectors, self._vectors_version = VectorCache(rows, count), version
-            scores = self._vectors.cosines(query, rowids)
-            if self._vectors.bytes > LIMIT_BYTES:
-                self._vectors = None
-            return scores
 
     def by_ids(self, ids: Sequence[str], scores: Mapping[str, float] | None = None) -> list[MemoryEntry]:
         """Whole entries in the order of `ids`, hidden ones too, with their scores; missing ones are left out."""
@@ -326,14 +264,3 @@ class CatalogReader(CatalogFile):
 
 
 _ENTRY = "id, tier, content, record"
-_POOL = """
-SELECT entries.rowid, entries.id, tier, source, speaker, substr(content, 1, ?), ts, importance,
-    (SELECT p.rowid FROM entries p WHERE p.tier = entries.tier AND p.source = entries.source
-     AND (p.ts, p.seq) < (entries.ts, entries.seq) AND p.whole IS NULL AND entries.whole IS NULL
-     ORDER BY p.ts DESC, p.seq DESC LIMIT 1),
-    (SELECT n.rowid FROM entries n WHERE n.tier = entries.tier AND n.source = entries.source
-     AND (n.ts, n.seq) > (entries.ts, entries.seq) AND n.whole IS NULL AND entries.whole IS NULL
-     ORDER BY n.ts, n.seq LIMIT 1),
-    whole, accessed, {eligible}
-FROM json_each(?) AS wanted CROSS JOIN entries ON entries.rowid = wanted.value
-"""

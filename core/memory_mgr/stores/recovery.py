@@ -12,7 +12,7 @@ from memory_mgr.stores.ahead import ahead
 from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.passages import is_part
-from memory_mgr.stores.vector_cache import quantized
+from memory_mgr.stores.quantized import quantized
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
 
 _WHOLES = 500

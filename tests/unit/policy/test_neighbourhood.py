@@ -7,27 +7,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_mgr.policy.neighbourhood import Neighbourhood, Place
+from memory_mgr.policy.candidates import Candidates, Item
+from memory_mgr.policy.neighbourhood import Neighbourhood
+from memory_mgr.policy.query import analyse
 
 NOW = 1_709_294_400.0
 HOUR = 3600.0
 
 
-def chain(speakers: str, *, hours: float = 0.01, stream: str = "chat") -> list[Place]:
+def place(
+    name: str, stream: str | None, said: float, speaker: str | None, previous: str | None, following: str | None
+) -> Item:
+    """An entry that stands somewhere."""
+    return Item(name, "", said, source=stream, speaker=speaker, previous_id=previous, next_id=following)
+
+
+def chain(speakers: str, *, hours: float = 0.01, stream: str = "chat") -> list[Item]:
     """A conversation: one entry a letter, which is its speaker."""
     count = len(speakers)
     return [
-        Place(
-            f"{stream}{i}", (stream,), NOW + i * hours * HOUR, speaker,
+        place(
+            f"{stream}{i}", stream, NOW + i * hours * HOUR, speaker,
             f"{stream}{i - 1}" if i else None, f"{stream}{i + 1}" if i < count - 1 else None,
         )
         for i, speaker in enumerate(speakers)
     ]  # fmt: skip
 
 
-def around(places: list[Place]) -> Neighbourhood:
+def around(places: list[Item]) -> Neighbourhood:
     """With six hours as the longest pause."""
-    return Neighbourhood(places, 6 * HOUR)
+    return Neighbourhood(Candidates.of(places, analyse("anything")), 6 * HOUR)
 
 
 def test_best_beside() -> None:
@@ -40,7 +49,7 @@ def test_nothing_crosses_a_pause_or_a_stream() -> None:
     """Entries apart by a long pause, or in another stream, lend each other nothing."""
     apart = around(chain("AB", hours=10))
     assert apart.best_beside(np.array([1.0, 1.0])).tolist() == [0, 0]
-    crossed = [Place("a", ("x",), NOW, "A", None, "b"), Place("b", ("y",), NOW, "A", "a", None)]
+    crossed = [place("a", "x", NOW, "A", None, "b"), place("b", "y", NOW, "A", "a", None)]
     assert around(crossed).best_beside(np.array([1.0, 1.0])).tolist() == [0, 0]
 
 
@@ -67,7 +76,7 @@ def test_sessions() -> None:
 
 def test_who_stands_alone_is_its_own_session() -> None:
     """A fact outside any conversation is not put back for having no neighbours."""
-    fact = Place("fact", None, NOW, None, None, None)
+    fact = place("fact", None, NOW, None, None, None)
     assert around([fact, *chain("AB")]).session_scores(np.array([0.8, 0.8, 0.8]), 3)[0] == 0.8
 
 
@@ -80,7 +89,7 @@ def test_always_finite_and_within_the_given_values(speakers: list[str | None], d
     count = len(speakers)
     link = st.one_of(st.none(), st.integers(0, count + 1).map(str))
     places = [
-        Place(str(i), data.draw(st.sampled_from([None, ("s",), ("t",)])), NOW, s, data.draw(link), data.draw(link))
+        place(str(i), data.draw(st.sampled_from([None, "s", "t"])), NOW, s, data.draw(link), data.draw(link))
         for i, s in enumerate(speakers)
     ]
     values = np.array(data.draw(st.lists(st.floats(-1, 1), min_size=count, max_size=count)), dtype=float)
@@ -99,6 +108,6 @@ def test_always_finite_and_within_the_given_values(speakers: list[str | None], d
 def test_a_session_tells_more_the_more_there_are() -> None:
     """Nothing when there is one, everything from sixteen on."""
     assert around(chain("AB")).session_worth() == 0.0
-    facts = [Place(f"f{n}", None, NOW, None, None, None) for n in range(40)]
+    facts = [place(f"f{n}", None, NOW, None, None, None) for n in range(40)]
     worth = [around(facts[:n]).session_worth() for n in (1, 2, 4, 16, 40)]
     assert worth == [0.0, 0.25, 0.5, 1.0, 1.0]

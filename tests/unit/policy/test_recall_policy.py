@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_mgr.errors import ConfigurationError
+from memory_mgr.policy.candidates import Candidates, Item
 from memory_mgr.policy.query import analyse
-from memory_mgr.policy.recall import Item, Ranked, rank, recency
+from memory_mgr.policy.recall import Ranked, rank, recency
 from memory_mgr.policy.recall_config import RecallConfig
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -186,8 +187,9 @@ def test_recency_halves() -> None:
     config = RecallConfig(half_life_days={"long_term": 10})
     ages = {0: 1.0, 10: 0.5, 20: 0.25, -5: 1.0}
     for days, expected in ages.items():
-        assert recency([item("x", timestamp=NOW - timedelta(days=days))], NOW, config) == pytest.approx(expected)
-    assert recency([item("x", timestamp=datetime(1, 1, 1, tzinfo=UTC))], NOW, config) >= 0
+        said = Candidates.of([item("x", timestamp=NOW - timedelta(days=days))], QUESTION)
+        assert recency(said, NOW, config) == pytest.approx(expected)
+    assert recency(Candidates.of([item("x", timestamp=datetime(1, 1, 1, tzinfo=UTC))], QUESTION), NOW, config) >= 0
 
 
 def test_relevance_comes_first() -> None:

@@ -1,0 +1,200 @@
+"""What the catalog answers to a search that ranks: the nearest rows, and the candidates with what is around them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memory_mgr.policy.candidates import Candidates, Flags
+from memory_mgr.stores.catalog_reading import CatalogReader
+from memory_mgr.stores.columns import TIERS, Columns, Row, Slots
+from memory_mgr.stores.selection import Selection
+from memory_mgr.types import MemoryType, Namespace
+
+Vector = NDArray[np.float32]
+_TEXT_CHARS = 4000
+"""Characters of an entry that ranking looks at."""
+_SPARE = 2
+"""Times as many of the nearest as wanted are looked at first, because some may be out of sight."""
+_ROW = """
+entries.rowid, tier, source, voice, ts, seq, importance, accessed, substance, asks, whole IS NOT NULL, vector, scale
+"""
+_BESIDE = """
+    (SELECT p.rowid FROM entries p WHERE p.tier = entries.tier AND p.source = entries.source
+     AND (p.ts, p.seq, p.rowid) < (entries.ts, entries.seq, entries.rowid) AND p.whole IS NULL AND entries.whole IS NULL
+     ORDER BY p.ts DESC, p.seq DESC, p.rowid DESC LIMIT 1),
+    (SELECT n.rowid FROM entries n WHERE n.tier = entries.tier AND n.source = entries.source
+     AND (n.ts, n.seq, n.rowid) > (entries.ts, entries.seq, entries.rowid) AND n.whole IS NULL AND entries.whole IS NULL
+     ORDER BY n.ts, n.seq, n.rowid LIMIT 1)
+"""
+
+
+class Text(NamedTuple):
+    """What is read of a row near the top; `whole` is the id of the entry that a passage is part of."""
+
+    rowid: int
+    id: str
+    content: str
+    speaker: str | None
+    whole: str | None
+
+
+class CatalogRanking(CatalogReader):
+    """The questions of a search. Thread-safe."""
+
+    def __init__(self, path: Path | None, namespace: Namespace) -> None:
+        self._columns: Columns | None = None
+        self._columns_version: object = None
+        super().__init__(path, namespace)
+
+    # --- the columns -----------------------------------------------------------------------------------------
+
+    def _loaded(self) -> Columns:
+        """All rows by columns, read again if another connection wrote."""
+        version = self.db.execute("PRAGMA data_version").fetchone()
+        if self._columns is None or version != self._columns_version:
+            rows = self.db.execute(f"SELECT {_ROW} FROM entries")
+            count = sum(self.stored_counts().values())
+            self._columns, self._columns_version = Columns(map(Row._make, rows), count), version
+        return self._columns
+
+    def _refresh(self, changed: Collection[int], gone: Collection[int]) -> None:
+        """Bring the columns, if they are in memory, to what was just committed."""
+        if self._columns is None:
+            return
+        self._columns.remove(gone)
+        rows = self.all_rows(
+            f"SELECT {_ROW}, {_BESIDE} FROM json_each(?) AS wanted CROSS JOIN entries ON entries.rowid = wanted.value",
+            (json.dumps(list(changed)),),
+        )
+        self._columns.put([Row._make(row[:-2]) for row in rows], [row[-2:] for row in rows])
+
+    # --- the nearest -----------------------------------------------------------------------------------------
+
+    def exact(self, query: Vector, selection: Selection, wanted: int, among: Sequence[int] | None = None) -> list[int]:
+        """The `wanted` rows of a selection that are nearest, every vector compared; in no order.
+
+        Args:
+            query: Shape (dimensions,).
+            selection: Of one tier.
+            wanted: How many at most; >= 1.
+            among: Its rows if they are known.
+        """
+        if among is not None:
+            return self._nearest(query, among, wanted)
+        if self._holds_all(selection):
+            return self._nearest(query, selection.tiers[0], wanted)
+        near = self._nearest(query, selection.tiers[0], _SPARE * wanted)
+        seen = self.eligible(near, selection)
+        in_sight = [row for row in near if row in seen]
+        if len(in_sight) >= wanted or len(near) < _SPARE * wanted:
+            return self._nearest(query, in_sight, wanted)
+        return self._nearest(query, self.matching(selection), wanted)
+
+    def _nearest(self, query: Vector, among: Sequence[int] | MemoryType, wanted: int) -> list[int]:
+        with self._lock:
+            columns = self._loaded()
+            slots = columns.in_tier(among) if isinstance(among, MemoryType) else columns.slots(among)
+            slots = slots[slots >= 0]
+            if len(slots) > wanted:
+                slots = slots[np.argpartition(-columns.cosines(query, slots), wanted - 1)[:wanted]]
+            rows: list[int] = columns.table["row"][slots].tolist()
+            return rows
+
+    def nearest(self, query: Vector, selection: Selection) -> dict[str, str]:
+        """Every entry of the selection that has a vector, best first, with the nearest of it and its passages."""
+        condition, parameters = selection.with_passages().where()
+        rows = self.all_rows(f"SELECT rowid, id, coalesce(whole, id) FROM entries WHERE {condition}", parameters)
+        with self._lock:
+            columns = self._loaded()
+            scores = columns.cosines(query, columns.slots([row[0] for row in rows]))
+        best: dict[str, str] = {}
+        for i in np.argsort(-scores, kind="stable").tolist():
+            best.setdefault(rows[i][2], rows[i][1])
+        return best
+
+    # --- the candidates --------------------------------------------------------------------------------------
+
+    def candidates(
+        self,
+        query: Vector,
+        words: Mapping[int, float],
+        near: Collection[int],
+        selection: Selection,
+        among: Collection[int] | None = None,
+    ) -> Candidates:
+        """What was found and what stands right beside it; the keys are rows, nothing is cued yet.
+
+        Args:
+            query: Shape (dimensions,).
+            words: bm25 by row of what was found by words.
+            near: Rows that were found by meaning.
+            selection: What may be returned.
+            among: Its rows if they are known.
+        """
+        with self._lock:
+            columns = self._loaded()
+            hits = columns.slots({*words, *near})
+            slots = columns.with_neighbours(hits[hits >= 0])
+            similarity = columns.cosines(query, slots)
+            rows = columns.table[slots]
+            names = list(columns.speaker_names)
+        candidates = _candidates(rows, slots, similarity, words, names)
+        return candidates.with_eligible(self._eligible(rows, selection, among))
+
+    def _eligible(self, rows: NDArray[np.void], selection: Selection, among: Collection[int] | None) -> Flags:
+        keys = rows["row"]
+        if among is None and self._holds_all(selection):
+            return np.asarray(rows["scale"] > 0)
+        seen = self.eligible(keys.tolist(), selection) if among is None else among
+        return np.isin(keys, np.fromiter(seen, np.int64, len(seen)))
+
+    def texts(self, rowids: Sequence[int]) -> list[Text]:
+        """Rows to be read, in their order; those that are gone meanwhile are left out."""
+        rows = self.all_rows(
+            "SELECT entries.rowid, entries.id, substr(content, 1, ?), speaker, whole"
+            " FROM json_each(?) AS wanted CROSS JOIN entries ON entries.rowid = wanted.value ORDER BY wanted.key",
+            (_TEXT_CHARS, json.dumps(list(rowids))),
+        )
+        return [Text._make(row) for row in rows]
+
+
+def _candidates(
+    rows: NDArray[np.void], slots: Slots, similarity: Vector, words: Mapping[int, float], names: Sequence[str]
+) -> Candidates:
+    """Columns as ranking wants them; `slots` are sorted, so links to other candidates are found by bisection."""
+    keys = rows["row"]
+    return Candidates(
+        keys=keys,
+        times=rows["time"],
+        tiers=rows["tier"].astype(np.int64),
+        streams=rows["stream"].astype(np.int64),
+        speakers=rows["speaker"].astype(np.int64),
+        dense=similarity.astype(np.float64),
+        lexical=np.array([words.get(key, 0.0) for key in keys.tolist()], np.float64),
+        previous=_among(rows["previous"], slots),
+        following=_among(rows["following"], slots),
+        alone=(rows["previous"] < 0) & (rows["following"] < 0),
+        importance=rows["importance"],
+        recalled=rows["recalled"],
+        substance=rows["substance"].astype(np.float64),
+        asks=rows["asks"],
+        cued=np.zeros(len(keys), bool),
+        passage=rows["passage"],
+        eligible=np.ones(len(keys), bool),
+        tier_names=[tier.value for tier in TIERS],
+        speaker_names=names,
+    )
+
+
+def _among(links: NDArray[np.int32], slots: Slots) -> NDArray[np.int64]:
+    """Where in `slots` each link leads, -1 if out of them."""
+    if not slots.size:
+        return links.astype(np.int64)
+    at = np.minimum(np.searchsorted(slots, links), slots.size - 1)
+    return np.where(slots[at] == links, at, -1)

@@ -1,0 +1,145 @@
+"""The rows in memory say what the rows in SQLite say, whatever is written, moved and removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.stores.catalog import Catalog
+from memory_mgr.stores.columns import Columns
+from memory_mgr.stores.selection import ALL_TIERS, Selection
+from memory_mgr.types import MemoryEntry, MemoryType
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+AXES = np.eye(8, dtype=np.float32)
+EVERYTHING = Selection(ALL_TIERS, NOW, hidden=True, passages=True)
+
+entries = st.builds(
+    lambda number, tier, source, minute, speaker, content, found_by: MemoryEntry(
+        id=f"e{number}",
+        namespace=("a",),
+        content=content,
+        memory_type=tier,
+        timestamp=NOW + timedelta(minutes=minute),
+        source=source,
+        speaker=speaker,
+        sequence=number,
+        created_at=NOW,
+        details={} if found_by is None else {"found_by": []},
+    ),
+    st.integers(1, 9),
+    st.sampled_from([MemoryType.SHORT_TERM, MemoryType.LONG_TERM]),
+    st.sampled_from([None, "x", "y"]),
+    st.integers(0, 3),
+    st.sampled_from([None, "Ada", "Bob"]),
+    st.sampled_from(["Is it?", "Cem: it is", "so"]),
+    st.sampled_from([None, None, None, ()]),
+)
+steps = st.lists(st.lists(entries, max_size=4, unique_by=lambda e: e.id) | st.integers(1, 9), max_size=12)
+
+
+def view(catalog: Catalog, columns: Columns) -> dict[int, dict[str, Any]]:
+    """What the columns hold, in terms that do not depend on where."""
+    rows = [row[0] for row in catalog.all_rows("SELECT rowid FROM entries ORDER BY rowid")]
+    slots = columns.slots(rows)
+    assert (slots >= 0).all()
+    found = {}
+    streams = {stream: i for i, stream in enumerate(dict.fromkeys(columns.table["stream"][slots].tolist()))}
+    for row, slot in zip(rows, slots.tolist(), strict=True):
+        held = dict(zip(columns.table.dtype.names or (), columns.table[slot].tolist(), strict=True))
+        for name in ("previous", "following"):
+            held[name] = int(columns.table["row"][held[name]]) if held[name] >= 0 else None
+        held["speaker"] = columns.speaker_names[held["speaker"]] if held["speaker"] >= 0 else None
+        held["stream"] = streams[held["stream"]] if held["stream"] >= 0 else None
+        held["recalled"] = str(held["recalled"])
+        held["cosines"] = [round(float(columns.cosines(axis, np.array([slot]))[0]), 5) for axis in AXES]
+        found[row] = held
+    return found
+
+
+@given(steps)
+def test_they_follow_every_change(changes: list[list[MemoryEntry] | int]) -> None:
+    """Rows read before some changes and kept up to date are what is read afterwards: values, vectors and links."""
+    catalog = Catalog(None, ("a",), RecallConfig())
+    kept = catalog._loaded()
+    for number, change in enumerate(changes):
+        if isinstance(change, int):
+            catalog.apply(removed=[f"e{change}"])
+            catalog.touch({f"e{change - 1}": 1}, float(number))
+        else:
+            catalog.apply(change, AXES[[(number + i) % 8 for i, _ in enumerate(change)]])
+    assert catalog._columns is kept
+    followed = view(catalog, kept)
+    catalog._columns = None
+    assert followed == view(catalog, catalog._loaded())
+    catalog.close()
+
+
+def stored(count: int) -> Catalog:
+    """A conversation, a minute a turn; the vector of turn n is axis n of eight."""
+    catalog = Catalog(None, ("a",), RecallConfig())
+    turns = [
+        MemoryEntry(
+            id=f"t{n}",
+            namespace=("a",),
+            content=f"turn {n}",
+            memory_type=MemoryType.LONG_TERM,
+            timestamp=NOW + timedelta(minutes=n),
+            source="x",
+            sequence=n,
+            created_at=NOW,
+        )
+        for n in range(count)
+    ]
+    catalog.apply(turns, AXES[[n % 8 for n in range(count)]])
+    return catalog
+
+
+def test_candidates_come_with_their_neighbours() -> None:
+    """What is found by words or by meaning, and the turns right beside it, linked in order."""
+    catalog = stored(20)
+    rows = {text.id: text.rowid for text in catalog.texts(list(range(1, 21)))}
+    found = catalog.candidates(AXES[3], {rows["t3"]: 2.5}, {rows["t11"]}, EVERYTHING)
+    ids = [text.id for text in catalog.texts(found.keys.tolist())]
+    assert ids == ["t2", "t3", "t4", "t10", "t11", "t12"]
+    assert found.lexical.tolist() == [0, 2.5, 0, 0, 0, 0]
+    assert found.dense.round(2).tolist() == [0, 1, 0, 0, 1, 0]
+    assert found.previous.tolist() == [-1, 0, 1, -1, 3, 4]
+    assert found.following.tolist() == [1, 2, -1, 4, 5, -1]
+    assert not found.alone.any()
+    assert found.eligible.all()
+    catalog.close()
+
+
+def test_the_nearest_are_those_in_sight() -> None:
+    """What is superseded or has expired is not among the nearest, however many there are of it."""
+    catalog = stored(40)
+    long_term = Selection((MemoryType.LONG_TERM,), NOW + timedelta(days=1), passages=True)
+    texts = {text.rowid: text.id for text in catalog.texts(list(range(1, 41)))}
+    near = {texts[row] for row in catalog.exact(AXES[0], long_term, 5)}
+    assert near == {"t0", "t8", "t16", "t24", "t32"}
+    hidden = [e.with_changes(expires_at=NOW) for e in catalog.by_ids(["t0", "t8", "t16", "t1", "t2", "t3", "t4", "t5"])]
+    catalog.apply(hidden)
+    for wanted in (2, 5, 32):
+        found = {texts[row] for row in catalog.exact(AXES[0], long_term, wanted)}
+        assert len(found) == wanted
+        assert found.isdisjoint(e.id for e in hidden)
+        assert {"t24", "t32"} <= found
+    catalog.close()
+
+
+def test_rows_that_another_connection_wrote(tmp_path: Any) -> None:
+    """What somebody else wrote to the file is seen."""
+    one = Catalog(tmp_path / "catalog", ("a",), RecallConfig())
+    other = Catalog(tmp_path / "catalog", ("a",), RecallConfig())
+    assert one.exact(AXES[0], EVERYTHING.narrowed([MemoryType.LONG_TERM]), 3) == []
+    entry = stored(1).by_ids(["t0"])
+    other.apply(entry, AXES[:1])
+    assert one.exact(AXES[0], EVERYTHING.narrowed([MemoryType.LONG_TERM]), 3) == [1]
+    one.close()
+    other.close()
