@@ -140,11 +140,11 @@ def test_an_unset_hook_costs_next_to_nothing(memory: SyncMemoryManager) -> None:
     plain = type(memory).delete_memories.__wrapped__  # type: ignore[attr-defined]
 
     def seconds(method: Any) -> float:
-        start = time.perf_counter()
+        start = time.thread_time()
         for _ in range(calls):
             with pytest.raises(InvalidInputError):
                 method(memory, "x")
-        return time.perf_counter() - start
+        return time.thread_time() - start
 
     around = min(seconds(type(memory).delete_memories) for _ in range(5))
     direct = min(seconds(plain) for _ in range(5))

@@ -43,6 +43,7 @@ _DEFAULTS: dict[str, Any] = {
     "details": {},
     "revision": 0,
 }
+_WRITTEN = tuple((short, name, _DEFAULTS[name]) for name, short in _PLAIN.items())
 
 
 def encode_entry(entry: MemoryEntry, schema: int = SCHEMA_VERSION) -> str:
@@ -88,8 +89,7 @@ def short_record_of(entry: MemoryEntry) -> dict[str, Any]:
 
 def _plain(entry: MemoryEntry) -> dict[str, Any]:
     """What both forms write alike."""
-    values = ((short, getattr(entry, name), _DEFAULTS[name]) for name, short in _PLAIN.items())
-    return {short: value for short, value, default in values if value != default}
+    return {short: value for short, name, default in _WRITTEN if (value := getattr(entry, name)) != default}
 
 
 def decode_entry(

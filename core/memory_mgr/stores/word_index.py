@@ -27,7 +27,13 @@ _INDEXED_CHARS = 20_000
 """Characters whose words are indexed with an entry; what follows is found by the passages of the entry."""
 _SLICE = 1000
 """Rows indexed together; their texts are in memory meanwhile."""
-_INSERT = "INSERT INTO words (rowid, own, near, far) VALUES (?, ?, ?, ?)"
+_INSERT = """
+INSERT INTO words (rowid, own, near, far)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+    json_extract(value, '$[2]'), json_extract(value, '$[3]')
+FROM json_each(?)
+"""
+"""As one statement it leaves the interpreter to others until all rows are in."""
 _REMOVE = "INSERT INTO words (words, rowid, own, near, far) VALUES ('delete', ?, ?, ?, ?)"
 
 _AFTER = """
@@ -98,7 +104,7 @@ class WordIndex:
     def index(self, rowids: Collection[int]) -> None:
         """Index rows that are not in."""
         for part in _slices(rowids):
-            self._db.executemany(_INSERT, self._columns(part, self._before(part)))
+            self._db.execute(_INSERT, (self._as_json(part, self._before(part)),))
 
     def clear(self) -> None:
         """Take all rows out."""
@@ -107,8 +113,11 @@ class WordIndex:
     def index_all(self) -> None:
         """Index every row of an empty table."""
         before = self._all_before()
-        for rows in ahead(list(self._columns(part, before)) for part in _slices(before)):
-            self._db.executemany(_INSERT, rows)
+        for rows in ahead(self._as_json(part, before) for part in _slices(before)):
+            self._db.execute(_INSERT, (rows,))
+
+    def _as_json(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> str:
+        return json.dumps(list(self._columns(rowids, before)))
 
     def _columns(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> Iterator[tuple[int | str, ...]]:
         """(rowid, own, near, far) of rows, as their entries are now."""
