@@ -20,9 +20,10 @@ from .kill import Killing
 def test_every_acknowledged_entry_is_there_once(tmp_path: Path, rounds: int) -> None:
     """After each kill: all that was acknowledged is there once, no turn is torn, catalog and Chroma agree."""
     killing = Killing(tmp_path / "memory", seed=rounds, longest=2.0)
-    for _ in range(rounds):
+    kills = 0
+    while kills < rounds or killing.record.count <= rounds:  # a slow machine may be killed before it has written
         killing.once()
-    assert killing.record.count > rounds
+        kills += 1
 
 
 def test_forgetting_that_was_interrupted_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
