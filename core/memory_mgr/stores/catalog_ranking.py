@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memory_mgr.policy.candidates import Candidates, Flags
 from memory_mgr.stores.catalog_reading import CatalogReader
-from memory_mgr.stores.columns import TIERS, Columns, Row, Slots
+from memory_mgr.stores.columns import ROW, TIERS, Columns, Slots
 from memory_mgr.stores.selection import Selection
 from memory_mgr.types import MemoryType, Namespace
 
@@ -21,9 +21,7 @@ _TEXT_CHARS = 4000
 """Characters of an entry that ranking looks at."""
 _SPARE = 2
 """Times as many of the nearest as wanted are looked at first, because some may be out of sight."""
-_ROW = """
-entries.rowid, tier, source, voice, ts, seq, importance, accessed, substance, asks, whole IS NOT NULL, vector, scale
-"""
+_ROW = ", ".join({"rowid": "entries.rowid", "passage": "whole IS NOT NULL"}.get(name, name) for name in ROW)
 _BESIDE = """
     (SELECT p.rowid FROM entries p WHERE p.tier = entries.tier AND p.source = entries.source
      AND (p.ts, p.seq, p.rowid) < (entries.ts, entries.seq, entries.rowid) AND p.whole IS NULL AND entries.whole IS NULL
@@ -60,7 +58,7 @@ class CatalogRanking(CatalogReader):
         if self._columns is None or version != self._columns_version:
             rows = self.db.execute(f"SELECT {_ROW} FROM entries")
             count = sum(self.stored_counts().values())
-            self._columns, self._columns_version = Columns(map(Row._make, rows), count), version
+            self._columns, self._columns_version = Columns(rows, count), version
         return self._columns
 
     def _refresh(self, changed: Collection[int], gone: Collection[int]) -> None:
@@ -72,7 +70,7 @@ class CatalogRanking(CatalogReader):
             f"SELECT {_ROW}, {_BESIDE} FROM json_each(?) AS wanted CROSS JOIN entries ON entries.rowid = wanted.value",
             (json.dumps(list(changed)),),
         )
-        self._columns.put([Row._make(row[:-2]) for row in rows], [row[-2:] for row in rows])
+        self._columns.put([row[:-2] for row in rows], [row[-2:] for row in rows])
 
     # --- the nearest -----------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,38 +32,24 @@ _EMPTY = np.array((-1, -1, -1, -1, 0, 0, 0, np.nan, 0, False, False, 0, -1, -1),
 """No row: it has no tier, and the scale of a vector that is not there."""
 
 
-class Row(NamedTuple):
-    """A row as the catalog keeps it.
-
-    Attributes:
-        rowid: Of the row.
-        tier: Which memory it is in.
-        source: The stream it is of.
-        voice: Who speaks.
-        ts: When, in epoch seconds.
-        seq: Settles the order of one moment.
-        importance: In [0, 1].
-        recalled: When it was last a result, in epoch seconds.
-        substance: How much it says, in [0, 1].
-        asks: Whether it ends by asking.
-        passage: Whether it is part of a longer entry.
-        vector: int8, None if it has none.
-        scale: What its components are multiplied by.
-    """
-
-    rowid: int
-    tier: str
-    source: str | None
-    voice: str | None
-    ts: float
-    seq: int
-    importance: float
-    recalled: float | None
-    substance: float
-    asks: int
-    passage: int
-    vector: bytes | None
-    scale: float | None
+ROW = (
+    "rowid",
+    "tier",
+    "source",  # the stream it is of
+    "voice",  # who speaks
+    "ts",  # epoch seconds
+    "seq",  # settles the order of one moment
+    "importance",
+    "accessed",  # when it was last a result, epoch seconds
+    "substance",  # how much it says, in [0, 1]
+    "asks",
+    "passage",  # whether it is part of a longer entry
+    "vector",  # int8, None if it has none
+    "scale",  # what its components are multiplied by
+)
+"""What a row is read as."""
+Row = tuple[Any, ...]
+"""Values in the order of `ROW`."""
 
 
 class Columns:
@@ -80,7 +66,7 @@ class Columns:
         self._slot_of = np.empty(0, np.int32)
         self._free: list[int] = []
         self._used = 0
-        self._streams: dict[tuple[str, str], int] = {}
+        self._streams: dict[tuple[str, str | None], int] = {}
         self._speakers: dict[str, int] = {}
         self.speaker_names: list[str] = []
         self._grow(count)
@@ -103,7 +89,7 @@ class Columns:
             rows: As they are now.
             beside: The rows that now come right before and after each in its stream.
         """
-        self._unlink(self.slots([row.rowid for row in rows]))
+        self._unlink(self.slots([row[0] for row in rows]))
         slots = self._write(rows)
         for name, other, ids in (("previous", "following", 0), ("following", "previous", 1)):
             links = self.slots([-1 if (row := pair[ids]) is None else row for pair in beside])
@@ -125,18 +111,31 @@ class Columns:
 
     def _write(self, rows: Sequence[Row]) -> Slots:
         """Put rows into their slots, linked to nothing; which slots these are."""
-        slots = self._taken([row.rowid for row in rows])
-        self.table[slots] = [
-            (
-                row.rowid, _TIER_NUMBERS[row.tier], self._stream(row), self._speaker(row.voice), row.ts, row.seq,
-                row.importance, np.nan if row.recalled is None else row.recalled, row.substance, row.asks, row.passage,
-                0.0 if row.vector is None else row.scale, -1, -1,
-            )
-            for row in rows
-        ]  # fmt: skip
-        found = [i for i, row in enumerate(rows) if row.vector is not None]
+        if not rows:
+            return np.empty(0, np.int64)
+        of: dict[str, Sequence[Any]] = dict(zip(ROW, zip(*rows, strict=True), strict=True))
+        slots, vectors = self._taken(of["rowid"]), of["vector"]
+        columns = {
+            "row": of["rowid"],
+            "tier": [_TIER_NUMBERS[tier] for tier in of["tier"]],
+            "stream": [self._stream(stream) for stream in zip(of["tier"], of["source"], strict=True)],
+            "speaker": [self._speaker(name) for name in of["voice"]],
+            "time": of["ts"],
+            "sequence": of["seq"],
+            "importance": of["importance"],
+            "recalled": np.array(of["accessed"], np.float64),  # None becomes NaN
+            "substance": of["substance"],
+            "asks": of["asks"],
+            "passage": of["passage"],
+            "scale": [0.0 if vector is None else scale for vector, scale in zip(vectors, of["scale"], strict=True)],
+            "previous": -1,
+            "following": -1,
+        }
+        for name, values in columns.items():
+            self.table[name][slots] = values
+        found = [i for i, vector in enumerate(vectors) if vector is not None]
         if found:
-            joined = np.frombuffer(b"".join(rows[i].vector or b"" for i in found), np.int8)
+            joined = np.frombuffer(b"".join(vectors[i] for i in found), np.int8)
             if not self._vectors.shape[1]:
                 self._vectors = np.zeros((len(self.table), joined.size // len(found)), np.int8)
             self._vectors[slots[found]] = joined.reshape(len(found), -1)
@@ -152,7 +151,7 @@ class Columns:
             else:
                 slots[i], self._used = self._used, self._used + 1
         self._grow(self._used, max(rowids, default=0) + 1)
-        self._slot_of[rowids] = slots
+        self._slot_of[list(rowids)] = slots
         return slots
 
     def _grow(self, rows: int, highest: int = 0) -> None:
@@ -168,8 +167,8 @@ class Columns:
             known[: len(self._slot_of)] = self._slot_of
             self._slot_of = known
 
-    def _stream(self, row: Row) -> int:
-        return -1 if row.source is None else self._streams.setdefault((row.tier, row.source), len(self._streams))
+    def _stream(self, stream: tuple[str, str | None]) -> int:
+        return -1 if stream[1] is None else self._streams.setdefault(stream, len(self._streams))
 
     def _speaker(self, name: str | None) -> int:
         if not name:
