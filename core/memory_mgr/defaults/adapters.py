@@ -99,7 +99,8 @@ class CheckedEmbedder:
 
     def _remember(self, vectors: dict[str, NDArray[np.float32]], kind: TextKind) -> None:
         with self._lock:
-            self._cache.update({(kind, text): vector for text, vector in vectors.items()})
+            # Copies: a row of a matrix keeps all of it, for as long as one text of the batch is asked for.
+            self._cache.update({(kind, text): vector.copy() for text, vector in vectors.items()})
             while len(self._cache) > self._limit:
                 self._cache.popitem(last=False)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Literal, TypeAlias, cast
 
 from memory_mgr.policy.importance_features import split_attachment, split_speaker
 from memory_mgr.policy.lexicon import load_pattern, load_sections, load_words
+from memory_mgr.policy.remembered import remembered
 
 ClaimKind: TypeAlias = Literal["state", "change", "end"]
 
@@ -98,7 +99,7 @@ def plain_sentences(text: str) -> Iterator[str]:
             yield sentence
 
 
-@lru_cache(maxsize=65536)
+@remembered(4096)
 def claims(text: str) -> tuple[Claim, ...]:
     """What a message says about single-valued attributes, and which habits have ended."""
     trigger = load_pattern(_DATA, "trigger")

@@ -11,10 +11,11 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from typing import TypeAlias
 
 from memory_mgr.policy.lexicon import load_pattern, load_words
+from memory_mgr.policy.remembered import WORD_CHARACTERS, remembered
 
 WordFrequency: TypeAlias = Callable[[str], int]
 """In how many earlier entries of the namespace a lower-case word (or its stem) occurred, >= 0."""
@@ -68,7 +69,7 @@ def _flags() -> dict[str, int]:
 _SUFFIXES = ("ings", "ing", "ies", "ied", "ed", "es", "s", "ly", "er", "y", "e")
 
 
-@lru_cache(maxsize=65536)
+@remembered(8192, WORD_CHARACTERS)
 def stem(word: str) -> str:
     """A lower-case word without its most common English endings; at least three letters stay."""
     word = word.removesuffix("'s")
@@ -140,7 +141,7 @@ def read(text: str, *, names: frozenset[str] = frozenset()) -> Reading:
     return _read(text, names)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def _read(text: str, names: frozenset[str]) -> Reading:
     body, attachment = split_attachment(text)
     reading = Reading()

@@ -26,6 +26,8 @@ _LONGEST = 60
 """Pieces of a sentence; a longer one is taken as several."""
 _LETTERS = 60
 """Of a word, so that no whole address or key is remembered."""
+_NONE: frozenset[str] = frozenset()
+"""Of most words; one for all of them."""
 
 
 def sentences(text: str) -> Iterator[tuple[int, frozenset[str]]]:
@@ -78,11 +80,11 @@ def _of_any_kind() -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{line})" for line in lines), re.IGNORECASE)
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=8192)
 def _kinds(word: str) -> frozenset[str]:
     bare = word.removesuffix("'s")
     if not _of_any_kind().fullmatch(bare):
-        return frozenset()
+        return _NONE
     return frozenset(
         name.removeprefix(_COMMON) for name in load_sections(_WORDS) if load_pattern(_WORDS, name).fullmatch(bare)
     )

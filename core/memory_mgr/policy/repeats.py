@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 
 from memory_mgr.policy.cues import speaker_of
 from memory_mgr.policy.lexicon import load_sections
+from memory_mgr.policy.remembered import remembered
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _DATE = re.compile(r"\[[^\[\]]{4,20}\]")
@@ -66,7 +67,7 @@ def _lines(text: str) -> list[str]:
     return [line for line in lines if line and not _DATE.fullmatch(line)]
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _words(text: str) -> str:
     """The words that tell, in order, with a space around each; texts without words as they are."""
     fillers = _fillers()

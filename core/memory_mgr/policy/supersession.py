@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -22,6 +21,7 @@ from pydantic import Field
 from memory_mgr.policy.claims import HABIT, Claim, claims, clean_value, habits
 from memory_mgr.policy.importance_features import read, split_attachment, split_speaker
 from memory_mgr.policy.lexicon import load_patterns
+from memory_mgr.policy.remembered import remembered
 from memory_mgr.policy.settings import Settings
 
 SupersessionReason: TypeAlias = Literal["changed", "ended", "corrected"]
@@ -252,7 +252,7 @@ def _corrections(ordered: Sequence[Statement], config: SupersessionConfig) -> It
                 break
 
 
-@lru_cache(maxsize=65536)
+@remembered(4096)
 def _correction(text: str) -> tuple[str, str]:
     """What was wrong and what is right, both "" if the text corrects nothing."""
     body = split_attachment(split_speaker(text)[1])[0].replace("’", "'")

@@ -42,6 +42,8 @@ _SEEN = "journal"
 _FORGETTING = "forgetting"
 """What the catalog remembers of the journal."""
 T = TypeVar("T")
+_NOTED = 5_000
+"""Recalled entries whose counts are kept in memory; if there are more, the next write of entries writes them, too."""
 _PAUSE_SECONDS = 1.0
 """How long reading goes on with what the catalog knows before an unavailable store is asked again."""
 _BAR_AFTER_SECONDS = 2.0
@@ -250,6 +252,8 @@ class Repository:
         """Note what is about to change; if it fails on the way, the next call asks Chroma what became of it."""
         with self.lock:
             self._settle()
+            if len(self._accesses) > _NOTED:
+                self.flush()
             self.read(lambda catalog: catalog.mark(e.id for e in entries))
             try:
                 with nullcontext() if self._journal is None else self._journal.telling([e.id for e in entries]):
@@ -356,6 +360,7 @@ class Repository:
             if self._journal is not None:
                 self._journal.start()
             self._sequence = 0
+            self._accesses.clear()
             self._unsettled = self._incomplete = False
             self.store.scrub()
             return counts

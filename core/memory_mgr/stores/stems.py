@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from memory_mgr.policy.lexical import FTS_TOKENIZER
+from memory_mgr.policy.remembered import WORD_CHARACTERS, remembered
 
 
 class _Stemmer:
@@ -30,7 +31,7 @@ class _Stemmer:
 _stemmer = functools.cache(_Stemmer)
 
 
-@functools.lru_cache(maxsize=20_000)
+@remembered(8192, WORD_CHARACTERS)
 def stem(word: str) -> str | None:
     """The first term that the tokenizer makes of `word`, None if it makes none."""
     return _stemmer().stem(word)

@@ -177,6 +177,19 @@ def test_adding_the_same_id_again(memory: SyncMemoryManager) -> None:
     assert memory.stats().total == 1
 
 
+def test_what_was_recalled_is_noted_in_little_memory(memory: SyncMemoryManager) -> None:
+    """Counts of many entries are written with the next write; those of a namespace that is forgotten go with it."""
+    kept = memory.add_memory("a river")
+    with memory._lease() as repository:
+        repository.accessed([kept.id, *(f"deleted-{n}" for n in range(6_000))], 1.0)
+        memory.add_memory("another river")
+        assert not repository._accesses
+        assert repository.accesses()[kept.id][0] == 1
+        repository.accessed([kept.id], 2.0)
+        memory.forget()
+        assert not repository._accesses
+
+
 def test_scoped_namespaces_are_apart(memory: SyncMemoryManager) -> None:
     """A namespace sees neither those below nor its look-alikes; forgetting one leaves the others."""
     scopes = [memory.scoped(*labels) for labels in (("acme",), ("acme", "corp"), ("acme-corp",), ("Acme",), (7,))]
