@@ -3,8 +3,10 @@
     python -m tests.crash.soak --minutes 30
 
 Every worker works on a namespace of its own; after some hundred operations everything acknowledged is looked for, the
-catalog is compared with Chroma, and the namespace is forgotten. Prints a JSON summary with the memory and the file
-descriptors of this process over time; raises AssertionError if something was lost or doubled, or if either grows.
+catalog is compared with Chroma, and the namespace is forgotten, so that what is kept goes up and down and does not
+grow. The library's memories of answers are filled before. Prints a JSON summary with the memory and the file
+descriptors of this process over time; raises AssertionError if something was lost or doubled, or if memory or
+descriptors grow with time rather than with the entries kept.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from memory_mgr import MemoryMgrError, StoreUnavailableError, SyncMemoryManager
 from memory_mgr.policy.retry import RetryConfig
 from tests.server import chroma_server, free_port
 
+from .caches import fill_caches
 from .checks import check_consistent, check_summaries
 from .flatness import Flatness, Usage
 from .home import settings
@@ -31,6 +34,8 @@ from .workload import Record, Workload
 
 OPERATIONS = 150
 """In one round of a worker."""
+SAMPLES = 3
+"""Between two kills of the server."""
 
 
 class Worker(threading.Thread):
@@ -38,10 +43,11 @@ class Worker(threading.Thread):
 
     def __init__(self, url: str, name: str, seed: int, stop: threading.Event) -> None:
         super().__init__(name=name)
-        self._memory_of = lambda: SyncMemoryManager(
+        self._memory = SyncMemoryManager(
             # A small cache is full soon, so that what grows after that is a leak.
             settings(url=url, namespace=name, retry=RetryConfig(attempts=3), timeout_seconds=20, embedding_cache=100)
         )
+        self._record = Record()
         self._chance = random.Random(seed)
         self._stop_now = stop
         self.acknowledged = self.refused = self.rounds = 0
@@ -50,15 +56,20 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Work; what goes wrong is kept for the main thread."""
         try:
-            with self._memory_of() as memory:
+            with self._memory as memory:
                 while not self._stop_now.is_set():
                     self._round(memory)
         except BaseException as error:
             self.failure = error
             self._stop_now.set()
 
+    @property
+    def kept(self) -> int:
+        """Entries that are there, about."""
+        return len(self._record.there)
+
     def _round(self, memory: SyncMemoryManager) -> None:
-        record = Record()
+        record = self._record = Record()
         # A server's collections are dropped one by one, so forgetting may get stuck halfway and has to be called again.
         work = Workload(memory, self._chance, record.hear, without=("pass",))
         for _ in range(OPERATIONS):
@@ -103,14 +114,17 @@ def main() -> None:
     stop, usage = threading.Event(), list[Usage]()
     with tempfile.TemporaryDirectory() as folder:
         workers: list[Worker] = []
+        filled: dict[str, int] = {}
         while time.monotonic() - started < 60 * options.minutes and not stop.is_set():
             with chroma_server(Path(folder), port) as url:
                 if not workers:
                     workers = [Worker(url, f"soak-{n}", n, stop) for n in range(options.workers)]
+                    filled = fill_caches()
                     for worker in workers:
                         worker.start()
-                stop.wait(options.restart_every)
-                usage.append(Usage.now(time.monotonic() - started))
+                for _ in range(SAMPLES):
+                    stop.wait(options.restart_every / SAMPLES)
+                    usage.append(Usage.now(time.monotonic() - started, sum(w.kept for w in workers)))
                 print(usage[-1], sum(w.acknowledged for w in workers), "acknowledged", file=sys.stderr, flush=True)
             restarts += 1
             stop.wait(1)
@@ -130,6 +144,7 @@ def main() -> None:
         "rounds_checked": sum(w.rounds for w in workers),
         "lost": 0,
         "doubled": 0,
+        "remembered_answers": sum(filled.values()),
         "usage": [asdict(sample) for sample in usage],
         "flatness": asdict(flatness),
     }

@@ -251,6 +251,12 @@ class Workload:
         passing.add_memories(facts, self._chance.choice(["long_term", "episodic", "working"]))
         self._say({"passing": [fact.id for fact in facts]})
 
+    def _recall(self) -> None:
+        _, text = self._fact()
+        self.memory.search_memory(text, limit=5)
+        self.memory.build_context(text, budget_tokens=300, conversation_id=f"chat-{self._chance.randrange(3)}")
+        self._say({})
+
     def _rebuild(self) -> None:
         self.memory.rebuild_catalog()
         self._say({})
@@ -270,6 +276,7 @@ _STEPS = {
     "import": 2,
     "prune": 2,
     "consolidate": 2,
+    "recall": 6,
     "rebuild": 1,
     "pass": 6,
 }
