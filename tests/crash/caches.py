@@ -10,7 +10,9 @@ from typing import Any
 
 _LEAST = 100
 """Smaller memories are of no weight, and those without a limit are of tables that come with the library."""
-_SENTENCE = "Somebody said that {word} is a river behind a mountain, and told of {word}s and of what came after. "
+_SENTENCE = "Ana saw Oslo with {word}, and said so. "
+_LONG_EVERY, _SENTENCES = 30, 40
+"""One text of thirty is long, as in the soak's workload, so that its own take no more room than those they replace."""
 
 
 def fill_caches() -> dict[str, int]:
@@ -23,7 +25,7 @@ def fill_caches() -> dict[str, int]:
     for cache, most in list(_caches()):
         parameters = list(inspect.signature(cache.__wrapped__).parameters)
         for n in range(most):
-            cache(*_question(parameters, f"filler{n:x}"))
+            cache(*_question(parameters, f"filler{n:x}", 1 if n % _LONG_EVERY else _SENTENCES))
         function = cache.__wrapped__
         filled[f"{function.__module__}.{function.__qualname__}"] = cache.cache_info().currsize
     return filled
@@ -37,6 +39,6 @@ def _caches() -> Iterator[tuple[Any, int]]:
                 yield found, most
 
 
-def _question(parameters: list[str], word: str) -> list[object]:
-    values = {"word": word, "text": _SENTENCE.format(word=word), "names": frozenset[str]()}
+def _question(parameters: list[str], word: str, sentences: int) -> list[object]:
+    values = {"word": word, "text": _SENTENCE.format(word=word) * sentences, "names": frozenset[str]()}
     return [values[name] for name in parameters]

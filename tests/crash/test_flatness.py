@@ -57,7 +57,5 @@ def test_caches_are_filled() -> None:
     with SyncMemoryManager(settings(path=":memory:")) as memory:
         memory.add_memory("Ana saw Oslo")
         filled = fill_caches()
-        again = fill_caches()
-    assert filled == again
     assert {"memory_mgr.policy.claims.claims", "memory_mgr.defaults.tokens.TiktokenCounter._count"} <= filled.keys()
     assert min(filled.values()) >= 1000
