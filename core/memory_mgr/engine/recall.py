@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
@@ -13,8 +13,8 @@ from memory_mgr.engine.runtime import Runtime
 from memory_mgr.errors import RerankError
 from memory_mgr.policy.candidates import Candidates
 from memory_mgr.policy.cues import told
-from memory_mgr.policy.dense import plan_dense
-from memory_mgr.policy.lexical import match_expression, repair_term, select_terms
+from memory_mgr.policy.dense import DensePlan, plan_dense
+from memory_mgr.policy.lexical import match_expression, needed_terms, repair_term, select_terms
 from memory_mgr.policy.query import Query, analyse
 from memory_mgr.policy.recall import Ranked, Shown, best, score
 from memory_mgr.policy.rerank import blend
@@ -27,6 +27,8 @@ from memory_mgr.stores.stems import stems
 from memory_mgr.types import MemoryEntry, MemoryType
 
 Vector = NDArray[np.float32]
+_ENOUGH = 6
+"""Matches of the rarest words, in times of the wanted, that hold the best (at 5,000 entries: 99.8 % of them)."""
 Matching = dict[MemoryType, list[int]]
 """Rows of the catalog by tier."""
 
@@ -79,15 +81,22 @@ class Recaller:
         query = analyse(text, now=selection.now, config=self._config)
         among = repository.read(lambda catalog: _matching(catalog, selection))
 
-        def by_meaning() -> tuple[Vector, set[int]]:
+        plans = self._plans(repository, selection, among)
+
+        def by_meaning() -> tuple[Vector, dict[MemoryType, list[str]]]:
             vector = self._runtime.embed([query.text], "query")[0]
-            return vector, self._near(repository, vector, selection, among)
+            return vector, self._indexed(repository, vector, plans)
 
         def by_words() -> dict[int, float]:
             return repository.read(lambda catalog: self._words(catalog, query, selection, among))
 
-        # The caller's embedder stays in the caller's thread.
-        words, (vector, near) = self._runtime.beside.both(by_words, by_meaning)
+        # The caller's embedder stays in the caller's thread. What asks the catalog too would wait for the words.
+        words, (vector, indexed) = self._runtime.beside.both(by_words, by_meaning)
+        near = {
+            row
+            for tier, plan in plans.items()
+            for row in self._near(repository, vector, selection.narrowed([tier]), plan, indexed.get(tier), among)
+        }
         wanted = limit if self._runtime.reranker is None else max(limit, self._config.rerank_candidates)
         rows = _rows(among)
         candidates = repository.read(lambda catalog: catalog.candidates(vector, words, near, selection, rows))
@@ -112,38 +121,65 @@ class Recaller:
         budget = max(self._config.posting_floor, share)
         terms = select_terms(query.terms, counts, budget)
         repaired = [self._repaired(catalog, stemmed[w]) for w in query.terms if w in stemmed and not counts[w]]
-        expression = match_expression([*terms, *(word for word in repaired if word)])
+        limit = self._config.lexical_candidates
+        needed = needed_terms(terms, counts, _ENOUGH * limit)
+        slips = [word for word in repaired if word]
+        expression = match_expression([*terms, *slips])
         if not expression:
             return {}
-        limit = self._config.lexical_candidates
-        return dict(catalog.words_matching(expression, selection, self._config.column_weights, limit, _rows(among)))
+        found = catalog.words_matching(
+            expression,
+            selection,
+            self._config.column_weights,
+            limit,
+            among=_rows(among),
+            needed=match_expression([*needed, *slips]) if len(needed) < len(terms) else "",
+        )
+        return dict(found)
 
     @staticmethod
     def _repaired(catalog: Catalog, stem: str) -> str | None:
         """The word that was probably meant by one that nobody ever wrote."""
         return repair_term(stem, catalog.vocabulary(stem[:2]))
 
-    def _near(self, repository: Repository, vector: Vector, selection: Selection, among: Matching | None) -> set[int]:
-        """Rows whose vectors are nearest to the query's."""
-        found: set[int] = set()
+    def _plans(
+        self, repository: Repository, selection: Selection, among: Matching | None
+    ) -> dict[MemoryType, DensePlan]:
+        """How the nearest are found in each tier that holds anything."""
         totals = repository.read(lambda catalog: catalog.stored_counts())
-        for tier in selection.tiers:
-            if totals[tier]:
-                matching = None if among is None else among[tier]
-                found |= self._near_in(repository, vector, selection.narrowed([tier]), totals[tier], matching)
-        return found
-
-    def _near_in(
-        self, repository: Repository, vector: Vector, selection: Selection, total: int, matching: Sequence[int] | None
-    ) -> set[int]:
         wanted = self._config.dense_candidates
-        plan = plan_dense(total, total if matching is None else len(matching), wanted)
-        if not plan.exact:
-            ids = [i for i, _ in repository.store.query(repository.namespace, selection.tiers[0], vector, plan.top_k)]
+        return {
+            tier: plan_dense(totals[tier], totals[tier] if among is None else len(among[tier]), wanted)
+            for tier in selection.tiers
+            if totals[tier]
+        }
+
+    @staticmethod
+    def _indexed(
+        repository: Repository, vector: Vector, plans: Mapping[MemoryType, DensePlan]
+    ) -> dict[MemoryType, list[str]]:
+        """What Chroma's index says where it is asked, nearest first."""
+        store, namespace = repository.store, repository.namespace
+        asked = {tier: plan.top_k for tier, plan in plans.items() if not plan.exact}
+        return {tier: [i for i, _ in store.query(namespace, tier, vector, top_k)] for tier, top_k in asked.items()}
+
+    def _near(
+        self,
+        repository: Repository,
+        vector: Vector,
+        selection: Selection,
+        plan: DensePlan,
+        ids: list[str] | None,
+        among: Matching | None,
+    ) -> list[int]:
+        """Rows of one tier whose vectors are nearest to the query's."""
+        wanted = self._config.dense_candidates
+        matching = None if among is None else among[selection.tiers[0]]
+        if ids is not None:
             rows = repository.read(lambda catalog: catalog.rowids(selection, ids))
             if len(rows) >= wanted or len(ids) < plan.top_k or matching is None:
-                return {rows[i] for i in [i for i in ids if i in rows][:wanted]}
-        return set(repository.read(lambda catalog: catalog.exact(vector, selection, wanted, matching)))
+                return [rows[i] for i in ids if i in rows][:wanted]
+        return repository.read(lambda catalog: catalog.exact(vector, selection, wanted, matching))
 
     # --- after ranking -------------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 _FREQUENT = 1000
 """Entries from which on a term's count is remembered."""
+_FEW = 2000
+"""Rows of a selection that are handed to SQLite; more are sifted here."""
 _SPARE = 2
 """Times as many matches of words as wanted are read first, because some may be out of sight."""
 
@@ -40,7 +42,9 @@ class CatalogReader(CatalogFile):
         selection: Selection,
         weights: Sequence[float],
         limit: int,
+        *,
         among: Collection[int] | None = None,
+        needed: str = "",
     ) -> list[tuple[int, float]]:
         """The best (rowid, BM25) for an FTS5 expression, higher is better, best first.
 
@@ -50,13 +54,24 @@ class CatalogReader(CatalogFile):
             weights: One per column of the word index.
             limit: How many at most.
             among: The rows of the selection if they are known.
+            needed: What must match too, an FTS5 expression; "" = nothing more.
         """
-        ranked = f"SELECT rowid, -bm25(words, {', '.join('?' * len(weights))}) AS score FROM words WHERE words MATCH ?"
-        # One look at an entry for each match costs more than finding the matches.
-        if among is not None:
-            found = [row for row in self.all_rows(ranked, [*weights, match]) if row[0] in among]
+        # The plus keeps SQLite from looking into the index for one row after the other; the score of a row is only
+        # computed if the row is in.
+        score = f"SELECT rowid, -bm25(words, {', '.join('?' * len(weights))}) AS score FROM words WHERE words MATCH ?"
+        best_first = " ORDER BY score DESC LIMIT ?"
+        if among is not None and len(among) > _FEW:
+            found = [row for row in self.all_rows(score, [*weights, match]) if row[0] in among]
             return heapq.nlargest(limit, found, key=itemgetter(1))
-        spare = self.all_rows(f"{ranked} ORDER BY score DESC LIMIT ?", [*weights, match, _SPARE * limit])
+        if among is not None:
+            inside = f"{score} AND +rowid IN (SELECT value FROM json_each(?)){best_first}"
+            return self.all_rows(inside, [*weights, match, json.dumps(list(among)), limit])
+        values: list[object] = [*weights, match]
+        if needed:
+            score += " AND +rowid IN (SELECT rowid FROM words WHERE words MATCH ?)"
+            values.append(needed)
+        # One look at an entry for each match costs more than finding the matches.
+        spare = self.all_rows(score + best_first, [*values, _SPARE * limit])
         if self._holds_all(selection):
             return spare[:limit]
         seen = self.eligible([row[0] for row in spare], selection)
@@ -65,9 +80,9 @@ class CatalogReader(CatalogFile):
             return best
         condition, parameters = selection.where(per_row=True)
         return self.all_rows(
-            f"WITH found AS ({ranked}) SELECT found.rowid, score FROM found CROSS JOIN entries"
+            f"WITH found AS ({score}) SELECT found.rowid, score FROM found CROSS JOIN entries"
             f" ON entries.rowid = found.rowid WHERE {condition} ORDER BY score DESC LIMIT ?",
-            [*weights, match, *parameters, limit],
+            [*values, *parameters, limit],
         )
 
     def _holds_all(self, selection: Selection) -> bool:

@@ -225,6 +225,13 @@ class Columns:
         for start in range(0, there.size, _PART):
             part = slots[there[start : start + _PART]]
             # Not `@`: its threads go on spinning for milliseconds after a product as small as this.
-            products = np.einsum("ij,j->i", self._vectors[part], query)
+            products = np.einsum("ij,j->i", self._vectors[_sliced(part)], query)
             scores[there[start : start + _PART]] = products * self.table["scale"][part]
         return scores
+
+
+def _sliced(slots: Slots) -> Slots | slice:
+    """The same slots; as a slice, which copies nothing, if they are in a row."""
+    first, last = int(slots[0]), int(slots[-1])
+    in_a_row = last - first == len(slots) - 1 and bool((np.diff(slots) == 1).all())
+    return slice(first, last + 1) if in_a_row else slots

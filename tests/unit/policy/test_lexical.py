@@ -17,6 +17,7 @@ from memory_mgr.policy.lexical import (
     context_columns,
     index_text,
     match_expression,
+    needed_terms,
     query_terms,
     repair_term,
     select_terms,
@@ -144,6 +145,15 @@ def test_term_budget(frequency: dict[str, int], budget: int) -> None:
     assert bool(known) == any(frequency.values())
     assert list(chosen) == [t for t in terms if t in chosen]
     assert all(frequency[t] <= min((frequency[u] for u in terms if u not in chosen), default=100) for t in chosen)
+
+
+def test_the_rarest_words_that_are_enough() -> None:
+    """Rarest first until they occur often enough together; all of them if they never do."""
+    frequency = {"the": 900, "lake": 40, "zurich": 3, "swim": 70}
+    terms = ["the", "lake", "zurich", "swim", "unheard"]
+    assert needed_terms(terms, frequency, 100) == ("unheard", "zurich", "lake", "swim")
+    assert needed_terms(terms, frequency, 3) == ("unheard", "zurich")
+    assert set(needed_terms(terms, frequency, 10_000)) == set(terms)
 
 
 VOCABULARY = [("museum", 4), ("music", 9), ("support", 3), ("suppos", 8), ("camp", 2), ("camel", 1)]
