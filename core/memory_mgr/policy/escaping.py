@@ -33,6 +33,8 @@ _LATIN = str.maketrans(
 
 def escaped(text: str) -> str:
     """`text` so that it cannot close the block or open another role; otherwise verbatim."""
+    if text.isascii() and text.isprintable() and "<" not in text and "[" not in text:
+        return text.lstrip()  # nothing below could find anything
     plain = _UNSEEN.sub("", _LINE_BREAK.sub("\n", text))
     plain = _BRACKET.sub(_without_bracket, _OPENER.sub(_without_opener, plain))
     return _STRUCTURE.sub("\n  ", plain.lstrip().rstrip("\n"))

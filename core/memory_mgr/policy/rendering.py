@@ -97,7 +97,7 @@ def shown_line(line: Line) -> str:
 
     A summary begins with its own date; it is left out if it is the day's. A date that is not stays, behind a dash.
     """
-    if line.timestamp is not None:
+    if line.timestamp is not None and line.text.startswith("- ["):
         own = f"- {day_heading(line.timestamp, year=True)}"
         if line.text.startswith(own):
             return f"- {line.text[len(own) :].lstrip()}\n"
