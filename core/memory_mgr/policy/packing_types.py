@@ -22,7 +22,7 @@ class PackingConfig(Settings):
     working_share: float = Field(default=0.15, ge=0, le=1, description="Slots and notes of the task.")
     summary_share: float = Field(default=0.15, ge=0, le=1, description="Summaries of what has left the window.")
     recent_share: float = Field(default=0.2, ge=0, le=1, description="The latest turns.")
-    recalled_candidates: int = Field(default=50, ge=1, le=1000, description="Recalled entries that are tried at most.")
+    recalled_candidates: int = Field(default=40, ge=1, le=1000, description="Recalled entries that are tried at most.")
     rank_power: float = Field(
         default=1.5, ge=0, le=10, description="Worth falls with the place in the ranking to this power; 0 = not at all."
     )
