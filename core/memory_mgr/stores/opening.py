@@ -88,6 +88,25 @@ def _settings(**options: Any) -> Any:
     return Settings(anonymized_telemetry=False, **options)
 
 
+def _persistent(folder: Path) -> Any:
+    """A client as `chromadb.PersistentClient` makes it, that keeps at most `_INDEXES` in memory."""
+    from chromadb.api import ServerAPI
+    from chromadb.api.client import Client
+    from chromadb.api.shared_system_client import SharedSystemClient
+    from chromadb.config import System
+    from chromadb.telemetry.product import ProductTelemetryClient
+
+    settings = _settings(is_persistent=True, persist_directory=str(folder))
+    if str(folder) in SharedSystemClient._identifier_to_system:  # the application has opened it itself
+        return Client(settings=settings)
+    system: Any = System(settings)
+    system.instance(ProductTelemetryClient)
+    server = system.instance(ServerAPI)
+    server.hnsw_cache_size = min(server.hnsw_cache_size, _INDEXES)
+    system.start()
+    return Client.from_system(system)
+
+
 def _server(config: MemoryConfig) -> Callable[[], Any]:
     """Connects to a server."""
     parts = urlsplit(config.url or "")
@@ -169,14 +188,12 @@ class _Embedded:
 
     @staticmethod
     def _connect(folder: Path, *, read_only: bool) -> tuple[Any, FolderLock]:
-        import chromadb
-
         from memory_mgr.stores.chroma_errors import map_store_errors
 
         lock = FolderLock(folder, shared=read_only)
         try:
             with map_store_errors(f"opening {folder}"):
-                return chromadb.PersistentClient(str(folder), settings=_settings()), lock
+                return _persistent(folder), lock
         except BaseException:
             lock.release()
             raise
@@ -195,6 +212,10 @@ class _Embedded:
 
 
 _EMBEDDED = _Embedded()
+_INDEXES = 256
+"""Indexes of collections that Chroma keeps in memory, the least recently used go first. By itself it keeps as many as a
+fifth of the files a process may open, 2.7 MB each however few entries they hold: where a million files are allowed, a
+process that has seen 10,000 users would hold tens of gigabytes."""
 _ROOM_BYTES = 32 * 2**20
 """Free space below which nothing is written: Chroma needs room to tidy up, and hangs if it finds none."""
 
