@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -139,8 +140,8 @@ def test_rows_that_another_connection_wrote(tmp_path: Any) -> None:
     one = Catalog(tmp_path / "catalog", ("a",), RecallConfig())
     other = Catalog(tmp_path / "catalog", ("a",), RecallConfig())
     assert one.exact(AXES[0], EVERYTHING.narrowed([MemoryType.LONG_TERM]), 3) == []
-    entry = stored(1).by_ids(["t0"])
-    other.apply(entry, AXES[:1])
+    with closing(stored(1)) as third:
+        other.apply(third.by_ids(["t0"]), AXES[:1])
     assert one.exact(AXES[0], EVERYTHING.narrowed([MemoryType.LONG_TERM]), 3) == [1]
     one.close()
     other.close()
