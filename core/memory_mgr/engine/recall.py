@@ -28,7 +28,7 @@ from memory_mgr.types import MemoryEntry, MemoryType
 
 Vector = NDArray[np.float32]
 _ENOUGH = 6
-"""Matches of the rarest words, in times of the wanted, that hold the best (at 5,000 entries: 99.8 % of them)."""
+"""Matches of the rarest words, in times of the wanted, that are thought to hold the best."""
 Matching = dict[MemoryType, list[int]]
 """Rows of the catalog by tier."""
 
@@ -80,7 +80,6 @@ class Recaller:
         selection = selection.with_passages()
         query = analyse(text, now=selection.now, config=self._config)
         among = repository.read(lambda catalog: _matching(catalog, selection))
-
         plans = self._plans(repository, selection, among)
 
         def by_meaning() -> tuple[Vector, dict[MemoryType, list[str]]]:

@@ -75,11 +75,6 @@ class Columns:
             self._write(part)
         self._link_all()
 
-    @property
-    def bytes(self) -> int:
-        """Memory taken."""
-        return self.table.nbytes + self._vectors.nbytes + self._slot_of.nbytes
-
     # --- writing -------------------------------------------------------------------------------------------
 
     def put(self, rows: Sequence[Row], beside: Sequence[tuple[int | None, int | None]]) -> None:

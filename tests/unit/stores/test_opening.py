@@ -16,6 +16,8 @@ from memory_mgr.testing import FakeEmbedder
 def test_what_leaves_memory_is_there_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Far more collections than indexes are kept: each is found, changed and deleted as if it were the only one."""
     monkeypatch.setattr(opening, "_INDEXES", 2)
+    with opening.connected(MemoryConfig(path=tmp_path / "other")) as client:
+        assert client._server.hnsw_cache_size == 2
     with SyncMemoryManager(MemoryConfig(path=tmp_path, namespace="app", embedder=FakeEmbedder())) as memory:
         users = [memory.scoped(f"user-{n}") for n in range(12)]
         for _ in range(2):
