@@ -94,7 +94,7 @@ class MemoryConfig(Settings):
     """Where memory is kept, whose it is, and how it behaves.
 
     Exactly one place: `path` (embedded Chroma, the default, "./memory"; ":memory:" keeps nothing), `url` (a Chroma
-    server) or `client` (a ready chromadb client).
+    server) or `client` (a ready chromadb client; an embedded one for few namespaces only, see docs/performance.md).
     """
 
     path: GivenPath | None = Field(default=None, description="Folder of an embedded store, made if it is not there.")

@@ -22,7 +22,7 @@ from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores import base, chroma_compaction
 from memory_mgr.stores.base import EmbeddingSpace
-from memory_mgr.stores.chroma_connection import ChromaConnection
+from memory_mgr.stores.chroma_connection import ChromaConnection, Clients
 from memory_mgr.stores.chroma_records import ChromaRecords
 from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
@@ -52,7 +52,7 @@ class ChromaStore:
     """See `stores.base.VectorStore`. Thread-safe.
 
     Args:
-        connect: Makes a chromadb client; called at the first use.
+        clients: Have the chromadb client.
         space: The embedder whose vectors are stored.
         retry: How often a call is made again when the store is unavailable; every one may be, as writes are by id.
         before_writing: Raises if nothing can be written at the moment.
@@ -63,7 +63,7 @@ class ChromaStore:
 
     def __init__(
         self,
-        connect: Callable[[], ClientAPI],
+        clients: Clients,
         space: EmbeddingSpace | None,
         retry: RetryConfig | None = None,
         before_writing: Callable[[], None] = lambda: None,
@@ -72,7 +72,7 @@ class ChromaStore:
         shared: bool = False,
         on_scrub: Callable[[], None] = lambda: None,
     ) -> None:
-        self._connection = ChromaConnection(connect, retry or RetryConfig(attempts=1))
+        self._connection = ChromaConnection(clients, retry or RetryConfig(attempts=1))
         self._space = space
         self._before_writing = before_writing
         self._on_close = on_close
@@ -82,6 +82,7 @@ class ChromaStore:
         self._replacing = threading.RLock()
         """Held while a collection is looked for or made anew, so that nobody finds it missing in between."""
         self._handles: OrderedDict[str, Collection] = OrderedDict()
+        self._handled_by: ClientAPI | None = None
 
     def connect(self) -> None:
         """Connect now rather than at the first use, without a second attempt.
@@ -96,9 +97,8 @@ class ChromaStore:
     def _collection(self, namespace: Namespace, tier: MemoryType, *, create: bool = False) -> Collection | None:
         name = collection_name(namespace, tier)
         with self._lock:
-            known = self._handles.get(name)
+            known = self._known_handle(name)
             if known is not None:
-                self._handles.move_to_end(name)
                 return known
         with self._replacing:
             try:
@@ -113,6 +113,15 @@ class ChromaStore:
             while len(self._handles) > _HANDLES:
                 self._handles.popitem(last=False)
         return found
+
+    def _known_handle(self, name: str) -> Collection | None:
+        """A remembered handle; those of a client that is gone are forgotten."""
+        if self._handled_by is not self._connection.client:
+            self._handled_by = self._connection.client
+            self._handles.clear()
+        if name in self._handles:
+            self._handles.move_to_end(name)
+        return self._handles.get(name)
 
     def _existing(self, name: str) -> Collection:
         if self._shared:
@@ -181,7 +190,7 @@ class ChromaStore:
                     self._forget_handle(namespace, tier)
             return empty
 
-        return self._connection.ask(what, ask)
+        return self._connection.ask(what, ask, collection_name(namespace, tier))
 
     def _forget_handle(self, namespace: Namespace, tier: MemoryType) -> None:
         with self._lock:
@@ -200,7 +209,7 @@ class ChromaStore:
                 self._forget_handle(namespace, tier)
                 self._upsert(namespace, tier, entries, vectors)
 
-        self._connection.ask("writing", write)
+        self._connection.ask("writing", write, collection_name(namespace, tier))
 
     def _upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         collection = cast("Collection", self._collection(namespace, tier, create=True))
@@ -278,7 +287,7 @@ class ChromaStore:
                 with self._lock:
                     self._handles[name] = anew
 
-        self._connection.ask("compacting", compact)
+        self._connection.ask("compacting", compact, name)
 
     def count(self, namespace: Namespace, tier: MemoryType) -> int:
         """Entries of one tier."""

@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TypeVar
 
 from chromadb.api import ClientAPI
 
@@ -20,31 +21,71 @@ _DOWN_SECONDS = 5.0
 """For so long after a call that never got an answer, further ones are made once only: one patience for all."""
 
 
+class Clients(Protocol):
+    """Where a client of Chroma comes from."""
+
+    @property
+    def client(self) -> ClientAPI:
+        """The client; to be used inside a `call`."""
+
+    def call(self, collection: str | None = None) -> AbstractContextManager[None]:
+        """The client stays the same meanwhile.
+
+        Args:
+            collection: The name of what will be read or written, if it is one.
+        """
+
+
+class LazyClient:
+    """A client that is made at its first use, and stays. Thread-safe.
+
+    Args:
+        connect: Makes a chromadb client.
+    """
+
+    def __init__(self, connect: Callable[[], ClientAPI]) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._client: ClientAPI | None = None
+
+    @property
+    def client(self) -> ClientAPI:
+        """The client."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect()
+            return self._client
+
+    def call(self, collection: str | None = None) -> AbstractContextManager[None]:
+        """See `Clients`."""
+        return nullcontext()
+
+
 class ChromaConnection:
     """What calls to Chroma go through. Thread-safe.
 
     Args:
-        connect: Makes a chromadb client; called at the first use.
+        clients: Have the client.
         retry: How often a call is made again when the store is unavailable; every one may be, as writes are by id.
     """
 
-    def __init__(self, connect: Callable[[], ClientAPI], retry: RetryConfig) -> None:
-        self._connect = connect
+    def __init__(self, clients: Clients, retry: RetryConfig) -> None:
+        self._clients = clients
         self._retry = retry
-        self._lock = threading.Lock()
-        self._client: ClientAPI | None = None
         self._down_until = 0.0
-        self.batch = 1
+        self._batch = 0
 
     @property
     def client(self) -> ClientAPI:
         """The client; to be used inside `ask`."""
-        with self._lock:
-            if self._client is None:
-                client = self._connect()
-                self.batch = max(1, client.get_max_batch_size())
-                self._client = client
-            return self._client
+        return self._clients.client
+
+    @property
+    def batch(self) -> int:
+        """Records that one call may write; to be used inside `ask`."""
+        if not self._batch:
+            self._batch = max(1, self.client.get_max_batch_size())
+        return self._batch
 
     def open(self) -> None:
         """Connect now, without a second attempt.
@@ -52,15 +93,16 @@ class ChromaConnection:
         Raises:
             StoreUnavailableError: The store cannot be reached.
         """
-        with map_store_errors("connecting"):
-            _ = self.client
+        with map_store_errors("connecting"), self._clients.call():
+            _ = self.batch
 
-    def ask(self, what: str, call: Callable[[], T]) -> T:
+    def ask(self, what: str, call: Callable[[], T], collection: str | None = None) -> T:
         """The answer to a call, made again while the store is unavailable.
 
         Args:
             what: What is being done, for messages.
             call: May be made several times.
+            collection: The name of the one that it reads or writes.
 
         Raises:
             StoreUnavailableError: It stayed unavailable.
@@ -69,7 +111,7 @@ class ChromaConnection:
         waits = self._retry.waits() if time.monotonic() >= self._down_until else iter(())
         while True:
             try:
-                with map_store_errors(what):
+                with map_store_errors(what), self._clients.call(collection):
                     answer = call()
             except StoreUnavailableError as error:
                 wait = next(waits, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,8 +13,8 @@ from urllib.parse import urlsplit
 from memory_mgr.config import MemoryConfig
 from memory_mgr.errors import ConfigurationError, StoreUnavailableError
 from memory_mgr.stores.base import EmbeddingSpace, VectorStore
+from memory_mgr.stores.embedded import EMBEDDED
 from memory_mgr.stores.in_memory import InMemoryStore
-from memory_mgr.stores.lock import FolderLock
 from memory_mgr.stores.scrub import scrub
 
 _BUSY = {408, 429, 502, 503, 504}
@@ -23,6 +22,7 @@ _BUSY = {408, 429, 502, 503, 504}
 
 if TYPE_CHECKING:
     from memory_mgr.stores.chroma import ChromaStore
+    from memory_mgr.stores.chroma_connection import Clients
 
 
 def location(config: MemoryConfig) -> tuple[object, ...]:
@@ -44,13 +44,13 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace | None) -> VectorStor
         StoreUnavailableError: The server does not answer, the folder cannot be used or another process has it.
     """
     if config.client is not None:
-        return _chroma(lambda: config.client, space, shared=True)
+        return _remote(lambda: config.client, space)
     if config.url is not None:
         later = config.on_unavailable == "queue"
-        return _chroma(_server(config), space, retry=config.retry, later=later, shared=True)
+        return _remote(_server(config), space, retry=config.retry, later=later)
     if config.in_memory and space is not None:
         return InMemoryStore(space)
-    return _EMBEDDED.open(Path(str(config.path)), space, read_only=config.read_only)
+    return _embedded(_folder(Path(str(config.path))), space, read_only=config.read_only)
 
 
 @contextmanager
@@ -67,44 +67,44 @@ def connected(config: MemoryConfig) -> Iterator[Any]:
             client = config.client if config.client is not None else _server(config)()
         yield client
         return
-    with _EMBEDDED.client(_folder(config.path), read_only=False) as client:
-        yield client
+    folder = _folder(config.path)
+    embedded = EMBEDDED.acquire(folder, read_only=False)
+    try:
+        with embedded.call():
+            yield embedded.client
+    finally:
+        EMBEDDED.release(folder)
 
 
-def _chroma(
-    connect: Callable[[], Any], space: EmbeddingSpace | None, *, later: bool = False, **options: Any
-) -> ChromaStore:
+def _embedded(folder: Path, space: EmbeddingSpace | None, *, read_only: bool) -> ChromaStore:
+    embedded = EMBEDDED.acquire(folder, read_only=read_only)
+    release = partial(EMBEDDED.release, folder)
+    try:
+        return _chroma(
+            embedded,
+            space,
+            before_writing=partial(_need_room, folder),
+            on_close=release,
+            on_scrub=lambda: embedded.alone(lambda: scrub(folder)),
+        )
+    except BaseException:
+        release()
+        raise
+
+
+def _remote(connect: Callable[[], Any], space: EmbeddingSpace | None, **options: Any) -> ChromaStore:
+    from memory_mgr.stores.chroma_connection import LazyClient
+
+    return _chroma(LazyClient(connect), space, shared=True, **options)
+
+
+def _chroma(clients: Clients, space: EmbeddingSpace | None, *, later: bool = False, **options: Any) -> ChromaStore:
     from memory_mgr.stores.chroma import ChromaStore
 
-    store = ChromaStore(connect, space, **options)
+    store = ChromaStore(clients, space, **options)
     if not later:
         store.connect()
     return store
-
-
-def _settings(**options: Any) -> Any:
-    from chromadb.config import Settings
-
-    return Settings(anonymized_telemetry=False, **options)
-
-
-def _persistent(folder: Path) -> Any:
-    """A client as `chromadb.PersistentClient` makes it, that keeps at most `_INDEXES` in memory."""
-    from chromadb.api import ServerAPI
-    from chromadb.api.client import Client
-    from chromadb.api.shared_system_client import SharedSystemClient
-    from chromadb.config import System
-    from chromadb.telemetry.product import ProductTelemetryClient
-
-    settings = _settings(is_persistent=True, persist_directory=str(folder))
-    if str(folder) in SharedSystemClient._identifier_to_system:  # the application has opened it itself
-        return Client(settings=settings)
-    system: Any = System(settings)
-    system.instance(ProductTelemetryClient)
-    server = system.instance(ServerAPI)
-    server.hnsw_cache_size = min(server.hnsw_cache_size, _INDEXES)
-    system.start()
-    return Client.from_system(system)
 
 
 def _server(config: MemoryConfig) -> Callable[[], Any]:
@@ -117,6 +117,7 @@ def _server(config: MemoryConfig) -> Callable[[], Any]:
     def connect() -> Any:
         import chromadb
         import httpx
+        from chromadb.config import Settings
 
         # chromadb sets no time limit of its own, neither while it connects nor later.
         heartbeat = f"{parts.scheme}://{parts.hostname}:{port}/api/v2/heartbeat"
@@ -126,7 +127,7 @@ def _server(config: MemoryConfig) -> Callable[[], Any]:
             port=port,
             ssl=parts.scheme == "https",
             headers=dict(config.headers) or None,
-            settings=_settings(),
+            settings=Settings(anonymized_telemetry=False),
             tenant=config.tenant,
             database=config.database,
         )
@@ -147,75 +148,6 @@ def _refuse_busy(response: Any) -> None:
         )
 
 
-class _Embedded:
-    """Embedded clients by folder: chromadb shares one system per folder, so all stores on it share one client."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[Path, tuple[Any, FolderLock, int]] = {}
-
-    def open(self, path: Path, space: EmbeddingSpace | None, *, read_only: bool) -> ChromaStore:
-        folder = _folder(path)
-        client = self._acquire(folder, read_only=read_only)
-        try:
-            return _chroma(
-                lambda: client,
-                space,
-                before_writing=partial(_need_room, folder),
-                on_close=lambda: self._release(folder),
-                on_scrub=lambda: scrub(folder),
-            )
-        except BaseException:
-            self._release(folder)
-            raise
-
-    @contextmanager
-    def client(self, folder: Path, *, read_only: bool) -> Iterator[Any]:
-        """The client of a folder, while it is used."""
-        client = self._acquire(folder, read_only=read_only)
-        try:
-            yield client
-        finally:
-            self._release(folder)
-
-    def _acquire(self, folder: Path, *, read_only: bool) -> Any:
-        with self._lock:
-            client, lock, users = self._open.get(folder) or (*self._connect(folder, read_only=read_only), 0)
-            if not read_only:
-                lock.for_writing()
-            self._open[folder] = (client, lock, users + 1)
-            return client
-
-    @staticmethod
-    def _connect(folder: Path, *, read_only: bool) -> tuple[Any, FolderLock]:
-        from memory_mgr.stores.chroma_errors import map_store_errors
-
-        lock = FolderLock(folder, shared=read_only)
-        try:
-            with map_store_errors(f"opening {folder}"):
-                return _persistent(folder), lock
-        except BaseException:
-            lock.release()
-            raise
-
-    def _release(self, folder: Path) -> None:
-        with self._lock:
-            client, lock, users = self._open[folder]
-            if users > 1:
-                self._open[folder] = (client, lock, users - 1)
-                return
-            del self._open[folder]
-            close = getattr(client, "close", None)
-            if close is not None:
-                close()
-            lock.release()
-
-
-_EMBEDDED = _Embedded()
-_INDEXES = 256
-"""Indexes of collections that Chroma keeps in memory, the least recently used go first. By itself it keeps as many as a
-fifth of the files a process may open, 2.7 MB each however few entries they hold: where a million files are allowed, a
-process that has seen 10,000 users would hold tens of gigabytes."""
 _ROOM_BYTES = 32 * 2**20
 """Free space below which nothing is written: Chroma needs room to tidy up, and hangs if it finds none."""
 

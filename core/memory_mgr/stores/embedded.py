@@ -1,0 +1,187 @@
+"""Embedded Chroma: one client a folder, for all stores on it, which is made anew before it keeps too much in memory.
+
+What a collection's index on disk lacks, Chroma adds from its log when the collection is first used, and only then:
+an index that it drops from memory later is read from disk as it was last saved, and what was written since is missing
+or old until the next write (chromadb 1.5.9, `LocalExecutor.try_backfill_collection`). So none is ever dropped: when
+there are many, the whole client is, and another one begins.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from memory_mgr.stores.lock import FolderLock
+
+INDEXES = 256
+"""Collections whose indexes are in memory at a time, or half as many as the files allow that a process may open; each
+takes 2.7 MB, however few entries it holds (chromadb 1.5.9)."""
+_SHARDS = 64
+"""Parts of Chroma's cache, each of which drops an index when it holds its share, so that all together hold far less."""
+
+
+class EmbeddedClient:
+    """A Chroma client on a folder. Thread-safe.
+
+    Args:
+        folder: Where its files are.
+
+    Raises:
+        StoreUnavailableError: The folder cannot be used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._turn = threading.Condition()
+        self._calls = 0
+        self._mine = threading.local()
+        self._used: set[str] = set()
+        self._due = False
+        self._client: Any = None
+        self._stop: Callable[[], None] = lambda: None
+        self._connect()
+
+    @property
+    def client(self) -> Any:
+        """The client as it is now; it stays so during a `call`."""
+        return self._client
+
+    @contextmanager
+    def call(self, collection: str | None = None) -> Iterator[None]:
+        """What is done inside finds the client open; calls may be made inside of calls.
+
+        Args:
+            collection: The name of what will be read or written, if it is one.
+        """
+        depth = getattr(self._mine, "depth", 0)
+        with self._turn:
+            if not depth:
+                self._due = self._due or self._is_full(collection)
+                self._turn.wait_for(lambda: not (self._due and self._calls))
+                if self._due:
+                    self._renew()
+            self._calls += 1
+            if collection is not None:
+                self._used.add(collection)
+        self._mine.depth = depth + 1
+        try:
+            yield
+        finally:
+            self._mine.depth = depth
+            with self._turn:
+                self._calls -= 1
+                self._turn.notify_all()
+
+    def alone(self, work: Callable[[], None]) -> None:
+        """Do something to the files while no client has them open; not from inside a `call`."""
+        with self._turn:
+            self._due = True
+            self._turn.wait_for(lambda: not self._calls)
+            self._renew(work)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._turn:
+            self._turn.wait_for(lambda: not self._calls)
+            self._disconnect()
+
+    def _is_full(self, collection: str | None) -> bool:
+        return collection is not None and collection not in self._used and len(self._used) >= self._most
+
+    def _renew(self, work: Callable[[], None] = lambda: None) -> None:
+        try:
+            self._disconnect()
+            try:
+                work()
+            finally:
+                self._connect()
+        finally:
+            self._turn.notify_all()
+
+    def _connect(self) -> None:
+        self._client, self._stop, allowed = _opened(self._folder)
+        self._most = max(1, min(INDEXES, allowed // 2))
+        self._used.clear()
+        self._due = False
+
+    def _disconnect(self) -> None:
+        self._client = None
+        stop, self._stop = self._stop, lambda: None
+        stop()
+        _give_back()
+
+
+def _opened(folder: Path) -> tuple[Any, Callable[[], None], int]:
+    """A client as `chromadb.PersistentClient` makes it that drops no index, its end, and how many the files allow."""
+    from chromadb.api import ServerAPI
+    from chromadb.api.client import Client
+    from chromadb.config import Settings, System
+    from chromadb.telemetry.product import ProductTelemetryClient
+
+    from memory_mgr.stores.chroma_errors import map_store_errors
+
+    with map_store_errors(f"opening {folder}"):
+        # chromadb knows clients by this text: one that the application has opened on the folder stays its own.
+        place = f"{folder}/."
+        system: Any = System(Settings(anonymized_telemetry=False, is_persistent=True, persist_directory=place))
+        system.instance(ProductTelemetryClient)
+        server = system.instance(ServerAPI)
+        allowed: int = server.hnsw_cache_size
+        server.hnsw_cache_size = 2 * INDEXES * _SHARDS
+        system.start()
+        client = Client.from_system(system)
+        return client, getattr(client, "close", system.stop), allowed
+
+
+def _give_back() -> None:
+    """Memory that glibc keeps of what was freed: 2.8 GB instead of .6 after 3,000 collections."""
+    with suppress(AttributeError, OSError, TypeError):  # other systems have no such call
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class Embedded:
+    """The clients of a process by folder, and the locks that keep other processes out."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[Path, tuple[EmbeddedClient, FolderLock, int]] = {}
+
+    def acquire(self, folder: Path, *, read_only: bool) -> EmbeddedClient:
+        """The client of a folder; to be released as often.
+
+        Raises:
+            StoreUnavailableError: The folder cannot be used or another process has it.
+        """
+        with self._lock:
+            client, lock, users = self._open.get(folder) or (*_locked(folder, read_only=read_only), 0)
+            if not read_only:
+                lock.for_writing()
+            self._open[folder] = (client, lock, users + 1)
+            return client
+
+    def release(self, folder: Path) -> None:
+        """One user less; the last one closes it."""
+        with self._lock:
+            client, lock, users = self._open[folder]
+            if users > 1:
+                self._open[folder] = (client, lock, users - 1)
+                return
+            del self._open[folder]
+            client.close()
+            lock.release()
+
+
+def _locked(folder: Path, *, read_only: bool) -> tuple[EmbeddedClient, FolderLock]:
+    lock = FolderLock(folder, shared=read_only)
+    try:
+        return EmbeddedClient(folder), lock
+    except BaseException:
+        lock.release()
+        raise
+
+
+EMBEDDED = Embedded()
