@@ -27,6 +27,8 @@ Rows = Sequence[NDArray[np.float32]] | NDArray[np.float32]
 
 _WORDS = "words"
 """The setting that tells how the words were indexed."""
+_NO_VECTOR = 0.0
+"""The scale of an entry that is not found by its meaning: None keeps the vector that is there."""
 _KNOWN = """
 SELECT e.id, e.rowid, e.tier, e.source, e.ts, e.seq, e.speaker, e.content
 FROM json_each(?) AS wanted CROSS JOIN entries e ON e.id = wanted.value
@@ -34,14 +36,16 @@ FROM json_each(?) AS wanted CROSS JOIN entries e ON e.id = wanted.value
 _UPSERT = """
 INSERT INTO entries (rowid, id, tier, source, ts, seq, speaker, content, importance, expires, superseded_by, pinned,
     kind, whole, record, voice, substance, asks, vector, scale)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 ON CONFLICT (id) DO UPDATE SET tier = excluded.tier, source = excluded.source, ts = excluded.ts, seq = excluded.seq,
     speaker = excluded.speaker, content = excluded.content, importance = excluded.importance,
     expires = excluded.expires, superseded_by = excluded.superseded_by, pinned = excluded.pinned,
     kind = excluded.kind, record = excluded.record, voice = excluded.voice, substance = excluded.substance,
     asks = excluded.asks,
-    vector = iif(?, NULL, coalesce(excluded.vector, vector)), scale = coalesce(excluded.scale, scale)
+    vector = iif(excluded.scale = 0, NULL, coalesce(excluded.vector, vector)),
+    scale = coalesce(excluded.scale, scale)
 """
+_ATTRIBUTES = "INSERT OR IGNORE INTO attributes VALUES {rows}"
 
 
 class _Known(NamedTuple):
@@ -144,14 +148,14 @@ class Catalog(CatalogRanking):
         rowids = {i: row.rowid for i, row in known.items()} | {i: n for n, i in enumerate(fresh, last + 1)}
         stored: Sequence[tuple[bytes | None, float | None]]
         stored = [(None, None)] * len(entries) if vectors is None else vectors
-        self.db.executemany(
+        self.insert(
             _UPSERT,
-            (_row(entry, rowids[entry.id], *vector) for entry, vector in zip(entries, stored, strict=True)),
+            [_row(entry, rowids[entry.id], *vector) for entry, vector in zip(entries, stored, strict=True)],
         )
         self._forget_attributes([row.rowid for row in known.values()])
-        self.db.executemany(
-            "INSERT OR IGNORE INTO attributes VALUES (?, ?, ?, ?)",
-            ((key, kind, value, rowids[entry.id]) for entry in entries for key, kind, value in flatten(entry.metadata)),
+        self.insert(
+            _ATTRIBUTES,
+            [(key, kind, value, rowids[entry.id]) for entry in entries for key, kind, value in flatten(entry.metadata)],
         )
         return rowids
 
@@ -197,6 +201,5 @@ def _row(entry: MemoryEntry, rowid: int, vector: bytes | None, scale: float | No
         substance(entry.content),
         is_question(entry.content),
         None if hidden else vector,
-        None if hidden else scale,
-        hidden,
+        _NO_VECTOR if hidden else scale,
     )

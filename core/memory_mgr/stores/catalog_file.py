@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ CREATE TABLE pending (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE VIRTUAL TABLE words USING fts5({", ".join(FTS_COLUMNS)}, content = '', tokenize = "{FTS_TOKENIZER}");
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row);
 """
-
+_ROWS = 1000
+"""Written with one statement; SQLite takes 32,766 values at most."""
 
 _CIRCUMSTANCES = {
     sqlite3.SQLITE_PERM,
@@ -155,6 +157,22 @@ class CatalogFile:
             yield
             for _, sql in indexes:
                 self.db.execute(sql)
+
+    def insert(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+        """Write rows, many with each statement: others may have the interpreter while SQLite is at work.
+
+        Args:
+            sql: With `{rows}` where the values go.
+            rows: Of one length.
+        """
+        if not rows:
+            return
+        one = f"({', '.join('?' * len(rows[0]))})"
+        whole = len(rows) - len(rows) % _ROWS
+        for start in range(0, whole, _ROWS):
+            values = list(chain.from_iterable(rows[start : start + _ROWS]))
+            self.db.execute(sql.format(rows=", ".join([one] * _ROWS)), values)
+        self.db.executemany(sql.format(rows=one), rows[whole:])
 
     def all_rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query."""

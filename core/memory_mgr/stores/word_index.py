@@ -14,13 +14,13 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import NamedTuple
 
 from memory_mgr.policy.lexical import Said, context_columns, index_text, lexicon_digest
 from memory_mgr.policy.recall_config import RecallConfig
-from memory_mgr.stores.ahead import ahead
+from memory_mgr.stores.ahead import made_ahead
 from memory_mgr.types import MemoryEntry
 
 _INDEXED_CHARS = 20_000
@@ -58,6 +58,13 @@ SELECT e.rowid, e.speaker, e.content, e.ts FROM json_each(?) AS wanted CROSS JOI
 class _Row(NamedTuple):
     said: Said
     own: str
+
+
+class _Part(NamedTuple):
+    """Rows to be written together: what was said before each, and the texts of all."""
+
+    before: dict[int, Sequence[int]]
+    rows: dict[int, _Row]
 
 
 class WordIndex:
@@ -99,12 +106,12 @@ class WordIndex:
     def remove(self, rowids: Collection[int]) -> None:
         """Take rows out, whose entries are still as they were when the rows were made."""
         for part in _slices(rowids):
-            self._db.executemany(_REMOVE, self._columns(part, self._before(part)))
+            self._db.executemany(_REMOVE, self._columns(self._read(part)))
 
     def index(self, rowids: Collection[int]) -> None:
         """Index rows that are not in."""
         for part in _slices(rowids):
-            self._db.execute(_INSERT, (self._as_json(part, self._before(part)),))
+            self._db.execute(_INSERT, (self._as_json(self._read(part)),))
 
     def clear(self) -> None:
         """Take all rows out."""
@@ -113,20 +120,26 @@ class WordIndex:
     def index_all(self) -> None:
         """Index every row of an empty table."""
         before = self._all_before()
-        for rows in ahead(self._as_json(part, before) for part in _slices(before)):
+        parts = (self._read(part, before) for part in _slices(before))
+        # SQLite does one thing at a time, so it is asked for texts while it has nothing to insert.
+        for rows in made_ahead(self._as_json, parts):
             self._db.execute(_INSERT, (rows,))
 
-    def _as_json(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> str:
-        return json.dumps(list(self._columns(rowids, before)))
+    def _as_json(self, part: _Part) -> str:
+        return json.dumps(list(self._columns(part)))
 
-    def _columns(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]]) -> Iterator[tuple[int | str, ...]]:
-        """(rowid, own, near, far) of rows, as their entries are now."""
-        rows = self._rows({*rowids, *(earlier for rowid in rowids for earlier in before[rowid])})
-        for rowid in rowids:
-            yield (rowid, index_text(rows[rowid].own), *self._context(rows, rowid, before[rowid]))
+    def _columns(self, part: _Part) -> Iterator[tuple[int | str, ...]]:
+        """(rowid, own, near, far) of rows."""
+        for rowid, earlier in part.before.items():
+            row = part.rows[rowid]
+            said = [part.rows[i].said for i in earlier]
+            yield (rowid, index_text(row.own), *context_columns(said, row.said.timestamp, self._recall))
 
-    def _context(self, rows: dict[int, _Row], rowid: int, before: Sequence[int]) -> tuple[str, str]:
-        return context_columns([rows[i].said for i in before], rows[rowid].said.timestamp, self._recall)
+    def _read(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]] | None = None) -> _Part:
+        """Rows as their entries are now, with the entries before each, if these are known."""
+        known = self._before(rowids) if before is None else before
+        earlier = {rowid: known[rowid] for rowid in rowids}
+        return _Part(earlier, self._rows({*rowids, *chain.from_iterable(earlier.values())}))
 
     def _before(self, rowids: Sequence[int]) -> dict[int, list[int]]:
         """The entries before each row in its stream, nearest first."""

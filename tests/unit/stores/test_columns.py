@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.stores import catalog_file
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.columns import Columns
 from memory_mgr.stores.selection import ALL_TIERS, Selection
@@ -80,6 +81,26 @@ def test_they_follow_every_change(changes: list[list[MemoryEntry] | int]) -> Non
     catalog._columns = None
     assert followed == view(catalog, catalog._loaded())
     catalog.close()
+
+
+@given(steps, st.integers(1, 3))
+def test_many_rows_a_statement_are_the_rows_one_by_one(changes: list[list[MemoryEntry] | int], rows: int) -> None:
+    """New and known ids, attributes, and vectors that stay or go are the same however many rows a statement writes."""
+
+    def written() -> list[list[tuple[Any, ...]]]:
+        with closing(Catalog(None, ("a",), RecallConfig())) as catalog:
+            for number, change in enumerate(changes):
+                if isinstance(change, int):
+                    catalog.apply(removed=[f"e{change}"])
+                    continue
+                told = [entry.with_changes(metadata={"of": [number, entry.id]}) for entry in change]
+                catalog.apply(told, None if number % 3 == 2 else AXES[[(number + i) % 8 for i, _ in enumerate(told)]])
+            return [catalog.all_rows(f"SELECT * FROM {table}") for table in ("entries", "attributes", "counts")]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(catalog_file, "_ROWS", rows)
+        few = written()
+    assert few == written()
 
 
 def stored(count: int) -> Catalog:
