@@ -25,11 +25,13 @@ _ROW = ", ".join({"rowid": "entries.rowid", "passage": "whole IS NOT NULL"}.get(
 _BESIDE = """
     (SELECT p.rowid FROM entries p WHERE p.tier = entries.tier AND p.source = entries.source
      AND (p.ts, p.seq, p.rowid) < (entries.ts, entries.seq, entries.rowid) AND p.whole IS NULL AND entries.whole IS NULL
-     ORDER BY p.ts DESC, p.seq DESC, p.rowid DESC LIMIT 1),
+     ORDER BY p.ts DESC, p.seq DESC LIMIT 1),
     (SELECT n.rowid FROM entries n WHERE n.tier = entries.tier AND n.source = entries.source
      AND (n.ts, n.seq, n.rowid) > (entries.ts, entries.seq, entries.rowid) AND n.whole IS NULL AND entries.whole IS NULL
-     ORDER BY n.ts, n.seq, n.rowid LIMIT 1)
+     ORDER BY n.ts, n.seq LIMIT 1)
 """
+"""What is said at one moment comes in the order of the index of streams, by row; asked for that order too, SQLite takes
+another index, and reads a whole tier for an entry that is of no stream."""
 
 
 class Text(NamedTuple):
