@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from memory_mgr.config import MemoryConfig
 from memory_mgr.errors import StoreUnavailableError
@@ -19,6 +19,12 @@ from memory_mgr.stores import base
 from memory_mgr.stores.codec import entry_of, short_record_of
 from memory_mgr.types import MemoryType
 
+if TYPE_CHECKING:
+    from chromadb.api.models.Collection import Collection
+
+    from memory_mgr.stores.chroma_connection import Clients
+
+T = TypeVar("T")
 Record = dict[str, Any]
 
 
@@ -63,34 +69,42 @@ def migrate(config: MemoryConfig, *, dry_run: bool = False) -> MigrationReport:
     from memory_mgr.stores.chroma_errors import map_store_errors
     from memory_mgr.stores.opening import connected
 
-    with connected(config) as client:
-        outdated = [
-            collection
-            for collection in client.list_collections()
-            if 0 < (collection.metadata or {}).get("memory_mgr_schema", 0) < base.SCHEMA_VERSION
-        ]
-        namespaces = len({(collection.metadata or {})["namespace"] for collection in outdated})
-        entries = sum(collection.count() for collection in outdated)
+    with connected(config) as clients, map_store_errors("migrating"):
+        with clients.call():
+            outdated = {
+                collection.name: collection.metadata
+                for collection in clients.client.list_collections()
+                if 0 < (collection.metadata or {}).get("memory_mgr_schema", 0) < base.SCHEMA_VERSION
+            }
+        namespaces = len({metadata["namespace"] for metadata in outdated.values()})
+        entries = sum(_with(clients, name, lambda collection: collection.count()) for name in outdated)
         backup = None
         if outdated and not dry_run:
             backup = _copied(config)
-            with map_store_errors("migrating"):
-                for collection in outdated:
-                    _convert(collection, base.SCHEMA_VERSION)
+            for name in outdated:
+                _with(clients, name, _convert)
             if config.catalogs is not None:
                 shutil.rmtree(config.catalogs, ignore_errors=True)  # made anew at the next opening
         return MigrationReport(namespaces, entries, backup)
 
 
-def _convert(collection: Any, schema: int, batch: int = 500) -> None:
+def _with(clients: Clients, name: str, work: Callable[[Collection], T]) -> T:
+    with clients.call(name):
+        return work(clients.client.get_collection(name, embedding_function=None))
+
+
+def _convert(collection: Collection, batch: int = 500) -> None:
     """All entries first, the schema last: a collection that is half done counts as not done."""
-    written = (collection.metadata or {})["memory_mgr_schema"]
+    told = dict(collection.metadata or {})
+    written, schema = told["memory_mgr_schema"], base.SCHEMA_VERSION
     ids = collection.get(include=[])["ids"]
     for start in range(0, len(ids), batch):
-        found = collection.get(ids=ids[start : start + batch], include=["metadatas"])
-        records = [{"entry": _converted(metadata["entry"], written, schema)} for metadata in found["metadatas"]]
+        found: Any = collection.get(ids=ids[start : start + batch], include=["metadatas"])
+        records: list[Any] = [
+            {"entry": _converted(metadata["entry"], written, schema)} for metadata in found["metadatas"]
+        ]
         collection.update(ids=found["ids"], metadatas=records)
-    collection.modify(metadata={**collection.metadata, "memory_mgr_schema": schema})
+    collection.modify(metadata={**told, "memory_mgr_schema": schema})
 
 
 def _converted(record: str, written: int, schema: int) -> str:

@@ -54,24 +54,25 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace | None) -> VectorStor
 
 
 @contextmanager
-def connected(config: MemoryConfig) -> Iterator[Any]:
-    """A chromadb client of the store that `config` names, nobody else writing to an embedded one.
+def connected(config: MemoryConfig) -> Iterator[Clients]:
+    """chromadb itself, as the store that `config` names uses it; nobody else writes to an embedded one meanwhile.
 
     Raises:
         StoreUnavailableError: As by `open_store`.
     """
+    from memory_mgr.stores.chroma_connection import LazyClient
     from memory_mgr.stores.chroma_errors import map_store_errors
 
     if config.path is None:
+        connect = _server(config) if config.client is None else lambda: config.client
         with map_store_errors("connecting"):
-            client = config.client if config.client is not None else _server(config)()
-        yield client
+            clients = LazyClient(connect)
+            _ = clients.client
+        yield clients
         return
     folder = _folder(config.path)
-    embedded = EMBEDDED.acquire(folder, read_only=False)
     try:
-        with embedded.call():
-            yield embedded.client
+        yield EMBEDDED.acquire(folder, read_only=False)
     finally:
         EMBEDDED.release(folder)
 

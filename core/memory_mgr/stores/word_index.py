@@ -55,16 +55,11 @@ SELECT e.rowid, e.speaker, e.content, e.ts FROM json_each(?) AS wanted CROSS JOI
 """
 
 
-class _Row(NamedTuple):
-    said: Said
-    own: str
-
-
 class _Part(NamedTuple):
-    """Rows to be written together: what was said before each, and the texts of all."""
+    """Rows to be written together: those that were said before each, and (rowid, speaker, content, time) of all."""
 
     before: dict[int, Sequence[int]]
-    rows: dict[int, _Row]
+    texts: list[tuple[int, str | None, str, float]]
 
 
 class WordIndex:
@@ -130,16 +125,21 @@ class WordIndex:
 
     def _columns(self, part: _Part) -> Iterator[tuple[int | str, ...]]:
         """(rowid, own, near, far) of rows."""
-        for rowid, earlier in part.before.items():
-            row = part.rows[rowid]
-            said = [part.rows[i].said for i in earlier]
-            yield (rowid, index_text(row.own), *context_columns(said, row.said.timestamp, self._recall))
+        said = {
+            rowid: Said(_said(speaker, content), datetime.fromtimestamp(ts, UTC))
+            for rowid, speaker, content, ts in part.texts
+        }
+        for rowid, speaker, content, _ in part.texts:
+            if (earlier := part.before.get(rowid)) is not None:
+                own = index_text(_said(speaker, content[:_INDEXED_CHARS]))
+                yield (rowid, own, *context_columns([said[i] for i in earlier], said[rowid].timestamp, self._recall))
 
     def _read(self, rowids: Sequence[int], before: Mapping[int, Sequence[int]] | None = None) -> _Part:
         """Rows as their entries are now, with the entries before each, if these are known."""
         known = self._before(rowids) if before is None else before
         earlier = {rowid: known[rowid] for rowid in rowids}
-        return _Part(earlier, self._rows({*rowids, *chain.from_iterable(earlier.values())}))
+        wanted = sorted({*rowids, *chain.from_iterable(earlier.values())})
+        return _Part(earlier, self._db.execute(_TEXTS, (json.dumps(wanted),)).fetchall())
 
     def _before(self, rowids: Sequence[int]) -> dict[int, list[int]]:
         """The entries before each row in its stream, nearest first."""
@@ -165,21 +165,11 @@ class WordIndex:
                     streams[stream].appendleft(rowid)
         return found
 
-    def _rows(self, rowids: Collection[int]) -> dict[int, _Row]:
-        return {
-            rowid: _Row(Said(_said(speaker, content), datetime.fromtimestamp(ts, UTC)), _own(speaker, content))
-            for rowid, speaker, content, ts in self._db.execute(_TEXTS, (json.dumps(list(rowids)),))
-        }
-
 
 def _slices(rowids: Collection[int]) -> Iterator[list[int]]:
     """In order: FTS5 writes a segment whenever a row comes out of it."""
     ordered = sorted(rowids)
     return (ordered[start : start + _SLICE] for start in range(0, len(ordered), _SLICE))
-
-
-def _own(speaker: str | None, content: str) -> str:
-    return _said(speaker, content[:_INDEXED_CHARS])
 
 
 def _said(speaker: str | None, content: str) -> str:
