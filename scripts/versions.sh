@@ -74,7 +74,7 @@ if [ "$kind" = ci ]; then
   oldest=$("${found[0]}" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   if [ "$oldest" = 3.11 ]; then
     run "${found[0]}" lowest-direct local,cli,langchain-agents,langchain-classic,llamaindex \
-      tests/unit/stores tests/versions tests/langchain/test_middleware.py tests/llamaindex/test_memory.py || failed=1
+      tests/unit/stores tests/unit/defaults/test_embedder.py tests/versions tests/langchain/test_middleware.py tests/llamaindex/test_memory.py || failed=1
   else
     echo "lowest versions: skipped, they are for CPython 3.11 and the oldest here is $oldest"
   fi
