@@ -20,9 +20,9 @@ make_env() {
 
 mkdir -p "$folder"
 # LlamaIndex brings the encodings that tokens are counted with, offline.
-make_env ours "llama-index-core>=0.14.5,<0.15"
+make_env ours "llama-index-core>=0.14.17,<0.15"
 make_env mem0 "mem0ai>=2,<3"
 make_env langchain "langchain-classic>=1,<2" "langchain-chroma>=1,<2"
-make_env llamaindex "llama-index-core>=0.14.5,<0.15" "llama-index-vector-stores-chroma>=0.5,<1"
+make_env llamaindex "llama-index-core>=0.14.17,<0.15" "llama-index-vector-stores-chroma>=0.5,<1"
 # SqliteStore loads an extension, which not every Python was built for; pysqlite3 was.
 make_env langgraph "langgraph>=1,<2" "langgraph-checkpoint-sqlite>=3,<4" pysqlite3-binary

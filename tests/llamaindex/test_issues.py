@@ -19,7 +19,7 @@ from llamaindex_memory_mgr.counting import MessageCounter
 from memory_mgr import EpisodicConfig, MemoryConfig, SyncMemoryManager
 from memory_mgr.testing import FakeClock, FakeEmbedder
 
-from .helpers import ScriptedLLM, assistant, contents, tool_round, user
+from .helpers import ScriptedLLM, assistant, contents, takes_chat_store, tool_round, user
 
 
 def test_issue_21950_tool_calls_thinking_and_citations_count(store: SyncMemoryManager, counter: MessageCounter) -> None:
@@ -208,6 +208,7 @@ def test_issue_22209_recent_and_important_memories_win_across_sessions(tmp_path:
         assert "Bravo" not in planned
 
 
+@takes_chat_store
 def test_upstream_memory_keeps_a_durable_history_in_our_store(config: MemoryConfig) -> None:
     """Stock Memory over our chat store finds its messages after a restart."""
     with SyncMemoryManager(config) as store:

@@ -27,7 +27,7 @@ from llamaindex_memory_mgr import (
 from memory_mgr import MemoryConfig, ScoringError, SyncMemoryManager
 from memory_mgr.testing import FakeEmbedder
 
-from .helpers import ScriptedLLM, assistant, contents, tool_round, user
+from .helpers import ScriptedLLM, assistant, contents, takes_chat_store, tool_round, user
 
 # --- block -----------------------------------------------------------------------------------------------------------
 
@@ -44,6 +44,7 @@ def _stock(block: TieredMemoryBlock, elsewhere: SyncMemoryManager) -> Memory:
     )
 
 
+@takes_chat_store
 def test_the_block_keeps_what_the_stock_memory_evicts(store: SyncMemoryManager) -> None:
     """Every evicted message once, as it was, untouched; and it is told when asked for."""
     memory = _stock(TieredMemoryBlock(memory=store, max_tokens=100), store.scoped("stock"))

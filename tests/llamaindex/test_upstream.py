@@ -23,12 +23,12 @@ from workflows.errors import WorkflowRuntimeError
 from llamaindex_memory_mgr import TieredChatStore, TieredMemory
 from memory_mgr import SyncMemoryManager
 
-from .helpers import ScriptedLLM, Shelf, assistant, contents, tool_round, user
+from .helpers import ScriptedLLM, Shelf, assistant, contents, takes_chat_store, tool_round, user
 
 Make = Callable[[int], BaseMemory]
 
 
-@pytest.fixture(params=["tiered", "stock on our store"])
+@pytest.fixture(params=["tiered", pytest.param("stock on our store", marks=takes_chat_store)])
 def make(request: pytest.FixtureRequest, store: SyncMemoryManager) -> Make:
     """Makes a memory with a token limit."""
 
