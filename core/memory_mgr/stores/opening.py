@@ -71,8 +71,9 @@ def connected(config: MemoryConfig) -> Iterator[Clients]:
         yield clients
         return
     folder = _folder(config.path)
+    embedded = EMBEDDED.acquire(folder, read_only=False)
     try:
-        yield EMBEDDED.acquire(folder, read_only=False)
+        yield embedded
     finally:
         EMBEDDED.release(folder)
 
