@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+import re
 import tempfile
 import threading
 import types
@@ -19,6 +20,11 @@ log = logging.getLogger(__name__)
 
 _BUNDLES = {"llama_index": "core/_static/tiktoken_cache", "litellm": "litellm_core_utils/tokenizers"}
 """Packages that ship encodings, and where; looked at as files, never imported."""
+_REMEMBERED_CHARACTERS = 2048
+_LINES = re.compile(r"(?<=\n)(?=[^\s/])")
+"""Where a text can be counted in parts. The patterns of these encodings end a token with a line break unless white space
+or a slash follows, so no token reaches over."""
+_BY_LINES = {"cl100k_base", "o200k_base"}
 
 
 class TiktokenCounter:
@@ -39,7 +45,7 @@ class TiktokenCounter:
         self._lock = threading.Lock()
         self._resolved = False
         self._found: Any = None
-        self._cached = functools.lru_cache(maxsize=4096)(self._count)
+        self._remembered = functools.lru_cache(maxsize=4096)(self._count)
 
     @property
     def exact(self) -> bool:
@@ -48,7 +54,11 @@ class TiktokenCounter:
 
     def count(self, text: str) -> int:
         """Tokens of `text`; special tokens in it count as the plain text they are."""
-        return self._cached(text) if len(text) <= 2048 else self._count(text)
+        if len(text) <= _REMEMBERED_CHARACTERS:
+            return self._remembered(text)
+        # A context is made of lines that were counted before they were chosen.
+        lines = _LINES.split(text) if self.encoding in _BY_LINES else [text]
+        return sum(map(self.count, lines)) if len(lines) > 1 and self.exact else self._count(text)
 
     def _count(self, text: str) -> int:
         encoding = self._encoding()

@@ -112,14 +112,14 @@ class Recaller:
 
     def _words(self, catalog: Catalog, query: Query, selection: Selection, among: Matching | None) -> dict[int, float]:
         """BM25 by row of the entries that share words with the query."""
-        stemmed = stems(query.terms)
+        config = self._config
         entries = sum(catalog.tier_counts().values())
-        frequency = catalog.document_frequency(list(stemmed.values()), entries)
-        counts = {word: frequency.get(stem, 0) for word, stem in stemmed.items()}
-        share = min(self._config.posting_ceiling, int(entries * self._config.posting_share))
-        budget = max(self._config.posting_floor, share)
-        terms = select_terms(query.terms, counts, budget)
-        repaired = [self._repaired(catalog, stemmed[w]) for w in query.terms if w in stemmed and not counts[w]]
+        most = max(config.posting_floor, config.posting_ceiling)
+        counts = catalog.document_frequency(query.terms, entries, most + 1)
+        share = min(config.posting_ceiling, int(entries * config.posting_share))
+        terms = select_terms(query.terms, counts, max(config.posting_floor, share))
+        unknown = stems([word for word in query.terms if word not in counts])
+        repaired = [self._repaired(catalog, stem) for stem in unknown.values()]
         limit = self._config.lexical_candidates
         needed = needed_terms(terms, counts, _ENOUGH * limit)
         slips = [word for word in repaired if word]

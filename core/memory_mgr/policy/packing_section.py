@@ -63,9 +63,10 @@ class Filling:
         for piece in list(self._waiting.values()):
             if self._repeated(piece):
                 continue
-            if self.spent + self._cost(piece) > limit:
+            cost = self._cost(piece)
+            if self.spent + cost > limit:
                 return
-            self._take(piece)
+            self._take(piece, cost)
 
     def _fill_by_worth(self, limit: int) -> None:
         """Best worth per token first; a piece is looked at again when its neighbour or day made it better."""
@@ -74,15 +75,14 @@ class Filling:
         while heap:
             _, place, piece_id = heapq.heappop(heap)
             piece = self._waiting.get(piece_id)
-            if piece is None or self.spent + self._cost(piece) > limit or self._repeated(piece):
+            if piece is None or self.spent + (cost := self._cost(piece)) > limit or self._repeated(piece):
                 continue
             opens_day = self._day[piece.id] not in self._days
-            self._take(piece)
+            self._take(piece, cost)
             for other in self._made_better(piece, opens_day=opens_day):
                 heapq.heappush(heap, (-self._density(other), place, other.id))
 
-    def _take(self, piece: Piece) -> None:
-        cost = self._cost(piece)
+    def _take(self, piece: Piece, cost: int) -> None:
         self.spent += cost
         self.chosen.append(piece)
         if (day := self._day[piece.id]) is not None:

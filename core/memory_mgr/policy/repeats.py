@@ -39,8 +39,10 @@ class Said:
 
     def covers(self, text: str) -> bool:
         """Whether `text` was said."""
-        lines = _lines(text)
-        return self._said(text) or (len(lines) > 1 and all(self._line_said(line) for line in lines))
+        if self._said(text):
+            return True
+        lines = _lines(text) if len(text.splitlines()) > 1 else []
+        return len(lines) > 1 and all(self._line_said(line) for line in lines)
 
     def _line_said(self, line: str) -> bool:
         """Whether whoever speaks in this line said it, be it with more before it."""

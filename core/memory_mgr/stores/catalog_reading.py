@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.policy.lexical import match_expression
 from memory_mgr.stores.catalog_file import CatalogFile
 from memory_mgr.stores.codec import decode_entry
 from memory_mgr.stores.selection import Selection
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 _FREQUENT = 1000
-"""Entries from which on a term's count is remembered."""
+"""Entries from which on a word's count is remembered."""
 _FEW = 2000
 """Rows of a selection that are handed to SQLite; more are sifted here."""
 _SPARE = 2
@@ -92,25 +93,33 @@ class CatalogReader(CatalogFile):
         tiers = {tier for tier, count in self.stored_counts().items() if count}
         return tiers <= set(selection.tiers) and (selection.hidden or not any(self.hidden(selection.now)))
 
-    def document_frequency(self, terms: Sequence[str], entries: int) -> dict[str, int]:
-        """In how many entries each indexed term occurs, about; terms that do not occur are left out.
+    def document_frequency(self, words: Sequence[str], entries: int, most: int) -> dict[str, int]:
+        """In how many entries each word of a query occurs, about; words that do not occur are left out.
 
-        Counting takes as long as a term is frequent, so counts of frequent ones are remembered.
+        Counting takes as long as a word is frequent, so counts of frequent ones are remembered.
 
         Args:
-            terms: As they are indexed.
+            words: Not stemmed.
             entries: How many there are now; remembered counts serve until it has changed by a tenth.
+            most: No word is counted further, but if all of them are as frequent, they are told apart; >= 1.
         """
         if abs(entries - self._counted_at) > self._counted_at / 10:
             self._frequent, self._counted_at = {}, entries
-        known = {term: self._frequent[term] for term in terms if term in self._frequent}
+        known = {word: self._frequent[word] for word in words if word in self._frequent}
+        found = known | self._matches([word for word in words if word not in known], most)
+        if found and min(found.values()) >= most:
+            found |= self._matches([word for word, count in found.items() if count == most], -1)
+        self._frequent |= {word: count for word, count in found.items() if count >= _FREQUENT}
+        return found
+
+    def _matches(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """In how many entries each word occurs, counted up to `most`; -1 = however many."""
+        matches = {word: match for word in words if (match := match_expression([word]))}
         rows = self.all_rows(
-            "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))",
-            (json.dumps([term for term in terms if term not in known]),),
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH value LIMIT ?)) FROM json_each(?)",
+            (most, json.dumps(list(matches.values()))),
         )
-        found = {str(term): int(count) for term, count in rows}
-        self._frequent |= {term: count for term, count in found.items() if count >= _FREQUENT}
-        return known | found
+        return {word: int(count) for word, (count,) in zip(matches, rows, strict=True) if count}
 
     def tier_counts(self) -> dict[MemoryType, int]:
         """All entries by tier, hidden ones too."""

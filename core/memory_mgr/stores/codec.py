@@ -114,14 +114,15 @@ def entry_of(
     plain = {name: values[short] for name, short in _PLAIN.items() if short in values}
     if "derived_from" in plain:
         plain["derived_from"] = tuple(plain["derived_from"])
-    expires = values.get("exp")
+    expires, said, stored = values.get("exp"), values["ts"], values["made"]
+    timestamp = _time(said)
     return MemoryEntry(
         id=values["id"],
         content=content,
         memory_type=tier,
         namespace=namespace,
-        timestamp=_time(values["ts"]),
-        created_at=_time(values["made"]),
+        timestamp=timestamp,
+        created_at=timestamp if stored == said else _time(stored),
         importance_score=values["imp"],
         sequence=values["seq"],
         expires_at=None if expires is None else _time(expires),

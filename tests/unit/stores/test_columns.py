@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory_mgr.policy.recall_config import RecallConfig
-from memory_mgr.stores import catalog_file
+from memory_mgr.stores import catalog_file, catalog_ranking
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.columns import Columns
 from memory_mgr.stores.selection import ALL_TIERS, Selection
@@ -137,6 +137,30 @@ def test_candidates_come_with_their_neighbours() -> None:
     assert not found.alone.any()
     assert found.eligible.all()
     catalog.close()
+
+
+def test_what_is_beside_a_new_row_is_found_by_its_stream() -> None:
+    """A write of an entry reads its stream, or nothing if it is of none, and never its tier."""
+    asked: list[str] = []
+    with closing(stored(20)) as catalog:
+        catalog.exact(AXES[0], EVERYTHING.narrowed([MemoryType.LONG_TERM]), 3)
+        catalog.db.set_trace_callback(asked.append)
+        catalog.apply([e.with_changes(source=None) for e in catalog.by_ids(["t3"])])
+        catalog.db.set_trace_callback(None)
+        (refreshing,) = [sql for sql in asked if catalog_ranking._BESIDE in sql]
+        plan = [step for *_, step in catalog.all_rows(f"EXPLAIN QUERY PLAN {refreshing}")]
+    beside = [step for step in plan if step.startswith(("SEARCH p", "SEARCH n", "SCAN p", "SCAN n"))]
+    assert len(beside) == 2
+    assert all("entries_by_stream (tier=? AND source=? AND ts" in step for step in beside)
+
+
+def test_words_are_counted_as_far_as_it_matters() -> None:
+    """Frequent words are counted up to a number, unless all are as frequent; words nobody wrote are left out."""
+    with closing(stored(40)) as catalog:
+        assert catalog.document_frequency(["turn", "1", "never"], 40, 100) == {"turn": 40, "1": 9}
+        assert catalog.document_frequency(["turn", "1", "!"], 40, 20) == {"turn": 20, "1": 9}
+        assert catalog.document_frequency(["turn", "1"], 40, 5) == {"turn": 40, "1": 9}
+        assert catalog.document_frequency([], 40, 5) == {}
 
 
 def test_the_nearest_are_those_in_sight() -> None:
