@@ -22,7 +22,7 @@ _BUNDLES = {"llama_index": "core/_static/tiktoken_cache", "litellm": "litellm_co
 """Packages that ship encodings, and where; looked at as files, never imported."""
 _REMEMBERED_CHARACTERS = 2048
 _LINES = re.compile(r"(?<=\n)(?=[^\s/])")
-"""Where a text can be counted in parts. The patterns of these encodings end a token with a line break unless white space
+"""Where a text can be counted in parts. The patterns of these encodings end a token with a line break unless a space
 or a slash follows, so no token reaches over."""
 _BY_LINES = {"cl100k_base", "o200k_base"}
 

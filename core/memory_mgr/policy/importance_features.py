@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
 
-from memory_mgr.policy.lexicon import load_pattern, load_words
+from memory_mgr.policy.lexicon import load_words, occurs
 from memory_mgr.policy.remembered import WORD_CHARACTERS, remembered
 
 WordFrequency: TypeAlias = Callable[[str], int]
@@ -36,6 +36,7 @@ _SPEAKER = re.compile(r"^([^\W\d_][\w.'’-]*(?: [\w.'’-]+){0,2}):\s+")
 _ATTACHMENT = re.compile(r"!?\[([^\[\]\n]{8,400})\](?:\([^)\s]*\))?\s*$")
 _QUESTION_END = re.compile(r"[?？؟][\"'”’)]*\s*$")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_DIGIT = re.compile(r"\d")
 _CODE = re.compile(r"\w+@\w+\.\w|https?://|\+?\d[\d ()-]{6,}\d")
 _QUOTED = re.compile(r"[\"“«][^\"”»]{2,60}[\"”»]")
 _FUNCTION, _SMALL, _EVALUATION, _RELATION, _TIME, _EVENT, _PREFERENCE, _FIRST, _SECOND, _NUMBER = (
@@ -242,7 +243,8 @@ def _novelty(reading: Reading, frequency: WordFrequency | None) -> float:
 
 
 def _own_features(body: str, reading: Reading) -> dict[str, float]:
-    count = reading.flag_counts.get
+    count, lowered = reading.flag_counts.get, body.lower()
+    has_digit = _DIGIT.search(body) is not None
     tokens = max(reading.tokens, 1)
     told = bool(reading.statement_terms)  # not only asked
     informative = reading.statement_terms or reading.question_terms or reading.attachment_terms
@@ -250,30 +252,30 @@ def _own_features(body: str, reading: Reading) -> dict[str, float]:
         "substance": _log_count(len(reading.statement_terms)),
         "self_disclosure": _log_count(len(reading.own_terms)),
         "names": _log_count(len(reading.names)),
-        "numbers": float(any(c.isdigit() for c in body) or count(_NUMBER, 0) > 0),
+        "numbers": float(has_digit or count(_NUMBER, 0) > 0),
         "time": _log_count(count(_TIME, 0)),
         "relations": _log_count(count(_RELATION, 0)),
         "events": _log_count(count(_EVENT, 0)),
         "preferences": _log_count(count(_PREFERENCE, 0)),
         "attachment": _log_count(len(reading.attachment_terms)),
         "quotation": float(_QUOTED.search(body) is not None),
-        "contact": float(_CODE.search(body) is not None),
+        "contact": float((has_digit or "@" in body or "://" in body) and _CODE.search(body) is not None),
         "asks": float(reading.asks),
         "addresses_listener": count(_SECOND, 0) / math.sqrt(tokens),
         "evaluation": count(_EVALUATION, 0) / tokens,
         "small_talk": float(not informative),
-        "remember": float(load_pattern(_LEXICON, "remember").search(body) is not None),
-        "correction": float(load_pattern(_LEXICON, "correction").search(body) is not None),
-        "terse_fact": _terse_fact(body, reading),
-        "critical": float(told and load_pattern(_LEXICON, "critical").search(body) is not None),
-        "commitment": float(load_pattern(_LEXICON, "commitment").search(body) is not None),
+        "remember": float(occurs(_LEXICON, "remember", lowered)),
+        "correction": float(occurs(_LEXICON, "correction", lowered)),
+        "terse_fact": _terse_fact(lowered, reading),
+        "critical": float(told and occurs(_LEXICON, "critical", lowered)),
+        "commitment": float(occurs(_LEXICON, "commitment", lowered)),
     }
 
 
-def _terse_fact(body: str, reading: Reading) -> float:
+def _terse_fact(lowered: str, reading: Reading) -> float:
     """1 for a short statement of the form "my X is Y", "I live in ...": few words, yet worth keeping."""
     short = len(reading.statement_terms) <= _TERSE_TERMS
-    return float(short and load_pattern(_LEXICON, "disclosure").search(body) is not None)
+    return float(short and occurs(_LEXICON, "disclosure", lowered))
 
 
 def _reply_features(before: str, reading: Reading) -> dict[str, float]:
@@ -288,7 +290,7 @@ def _reply_features(before: str, reading: Reading) -> dict[str, float]:
 def _reception_features(after: str, reading: Reading, names: frozenset[str]) -> dict[str, float]:
     answer = read(after, names=names)
     return {
-        "reaction": float(load_pattern(_LEXICON, "reaction").search(after) is not None),
+        "reaction": float(occurs(_LEXICON, "reaction", after.lower())),
         "follow_up": float(answer.asks),
         "taken_up": _log_count(len(answer.all_terms() & reading.all_terms())),
     }

@@ -56,9 +56,10 @@ def is_plain(kinds: frozenset[str]) -> bool:
     return kinds <= _common()
 
 
-def signs(kinds: frozenset[str]) -> set[str]:
+@lru_cache(maxsize=4096)
+def signs(kinds: frozenset[str]) -> frozenset[str]:
     """What the kinds of words of one sentence are a sign of."""
-    return {section for section, needed in _rules() if needed <= kinds}
+    return frozenset(section for section, needed in _rules() if needed <= kinds)
 
 
 @cache

@@ -38,6 +38,7 @@ _SPACED = re.compile(r"\b(?:[^\W_][ ._\-*]){3,}[^\W_]\b")
 _ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 _BLANK = re.compile(r"[^\S\n]+|(?<=\w)[-_*](?=\w)")
 _LEET = str.maketrans("013457@$", "oieastas")
+_DIGIT = re.compile(r"[0-9@$]")
 _WORDS_WITH_DIGITS = re.compile(r"\b(?=[a-z]*[0-9@$])[a-z0-9@$]{4,}\b")
 _TAGS = re.compile("[\U000e0020-\U000e007e]+")
 _REVERSED = re.compile("\u202e([^\u202c\n]+)")
@@ -80,7 +81,7 @@ def _signs(view: str) -> set[str]:
         start = end
     for start, end in _merged(spans):
         for name in load_sections(_FILE):
-            if name not in found and load_pattern(_FILE, name).search(view, start, end):
+            if name not in found and load_pattern(_FILE, name, lowered=True).search(view, start, end):
                 found.add(name)
     return found
 
@@ -103,7 +104,9 @@ def _views(text: str) -> list[str]:
         # As it is written: scripts that are not Latin lose letters when they are read as if they were.
         views.append(unicodedata.normalize("NFKC", text).casefold())
     joined = _SPACED.sub(lambda run: re.sub(r"[ ._\-*]", "", run.group()), views[0])
-    respelt = _WORDS_WITH_DIGITS.sub(lambda word: word.group().translate(_LEET), joined)
+    respelt = joined
+    if _DIGIT.search(joined):
+        respelt = _WORDS_WITH_DIGITS.sub(lambda word: word.group().translate(_LEET), joined)
     views += [view for view in dict.fromkeys((joined, respelt)) if view != views[0]]
     views += [_plain(run[::-1]) for run in _REVERSED.findall(text)]
     views += [_plain(decoded) for run in _ENCODED.findall(text) if (decoded := _decoded(run))]
