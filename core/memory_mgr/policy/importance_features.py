@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeAlias
@@ -43,6 +43,7 @@ _FUNCTION, _SMALL, _EVALUATION, _RELATION, _TIME, _EVENT, _PREFERENCE, _FIRST, _
     1 << bit for bit in range(10)
 )
 _UNINFORMATIVE = _FUNCTION | _SMALL | _EVALUATION
+_NOBODY: frozenset[str] = frozenset()
 
 
 @cache
@@ -87,7 +88,8 @@ class Reading:
     Attributes:
         tokens: Number of words.
         flag_counts: Words per lexicon bit.
-        statement_terms: Informative words outside questions, by their stems.
+        words: Every informative word.
+        statement_terms: Those outside questions, by their stems.
         own_terms: Those of statements in the first person.
         question_terms: Those of questions.
         names: Capitalised words inside sentences, lower case, the speakers' own names left out.
@@ -97,6 +99,7 @@ class Reading:
 
     tokens: int = 0
     flag_counts: dict[int, int] = field(default_factory=dict)
+    words: set[str] = field(default_factory=set)
     statement_terms: dict[str, str] = field(default_factory=dict)
     own_terms: set[str] = field(default_factory=set)
     question_terms: set[str] = field(default_factory=set)
@@ -123,9 +126,14 @@ def split_attachment(text: str) -> tuple[str, str]:
     return (text, "") if found is None else (text[: found.start()], found[1])
 
 
-def _words(text: str) -> Iterator[str]:
+def _words(text: str) -> Iterable[str]:
     """Words as written; scripts without spaces are cut into pairs of characters."""
-    for token in _TOKEN.findall(text):
+    tokens: list[str] = _TOKEN.findall(text)
+    return tokens if text.isascii() else _cut(tokens)
+
+
+def _cut(tokens: Iterable[str]) -> Iterator[str]:
+    for token in tokens:
         if len(token) > 2 and _UNSPACED.match(token):
             yield from (token[i : i + 2] for i in range(0, len(token), 2))
         else:
@@ -139,7 +147,9 @@ def read(text: str, *, names: frozenset[str] = frozenset()) -> Reading:
         text: Without its speaker.
         names: Lower-case names of the people talking; they are not news to each other.
     """
-    return _read(text, names)
+    reading = _read(text, _NOBODY)
+    # Who talks with whom changes from message to message; what was read is the same if it does not name them.
+    return reading if names.isdisjoint(reading.words) else _read(text, names)
 
 
 @remembered(1024)
@@ -158,7 +168,8 @@ def _read(text: str, names: frozenset[str]) -> Reading:
 
 
 def _read_sentence(sentence: str, reading: Reading, names: frozenset[str]) -> None:
-    flags, counts = _flags(), reading.flag_counts
+    flags = _flags()
+    together: dict[int, int] = {}
     terms: dict[str, str] = {}
     seen = 0
     only_small_talk = True
@@ -168,11 +179,7 @@ def _read_sentence(sentence: str, reading: Reading, names: frozenset[str]) -> No
         bits = flags.get(word, 0)
         if bits:
             seen |= bits
-            remaining = bits
-            while remaining:
-                bit = remaining & -remaining
-                counts[bit] = counts.get(bit, 0) + 1
-                remaining ^= bit
+            together[bits] = together.get(bits, 0) + 1
         addressed = only_small_talk and index > 0
         only_small_talk = only_small_talk and bits & (_SMALL | _FUNCTION) != 0
         if bits & _UNINFORMATIVE or word in names or (len(word) < 3 and raw.isascii()):
@@ -182,8 +189,10 @@ def _read_sentence(sentence: str, reading: Reading, names: frozenset[str]) -> No
             continue
         if capital:
             reading.names.add(word)
+        reading.words.add(word)
         terms[stem(word)] = word
     reading.tokens += index + 1
+    _count(together, reading.flag_counts)
     if _QUESTION_END.search(sentence):
         reading.asks = True
         reading.question_terms |= terms.keys()
@@ -191,6 +200,16 @@ def _read_sentence(sentence: str, reading: Reading, names: frozenset[str]) -> No
     reading.statement_terms |= terms
     if seen & _FIRST:
         reading.own_terms |= terms.keys()
+
+
+def _count(together: Mapping[int, int], counts: dict[int, int]) -> None:
+    """Add how many words have several bits to the counts of each bit."""
+    for bits, number in together.items():
+        remaining = bits
+        while remaining:
+            bit = remaining & -remaining
+            counts[bit] = counts.get(bit, 0) + number
+            remaining ^= bit
 
 
 def _log_count(count: float) -> float:

@@ -78,7 +78,7 @@ def _rules() -> tuple[tuple[str, frozenset[str]], ...]:
 def _of_any_kind() -> re.Pattern[str]:
     """What most words are not is told at once, at a tenth of the cost of asking for each kind."""
     lines = (line for section in load_sections(_WORDS).values() for line in section)
-    return re.compile("|".join(f"(?:{line})" for line in lines), re.IGNORECASE)
+    return re.compile("|".join(f"(?:{line})" for line in lines))
 
 
 @lru_cache(maxsize=8192)
@@ -87,5 +87,7 @@ def _kinds(word: str) -> frozenset[str]:
     if not _of_any_kind().fullmatch(bare):
         return _NONE
     return frozenset(
-        name.removeprefix(_COMMON) for name in load_sections(_WORDS) if load_pattern(_WORDS, name).fullmatch(bare)
+        name.removeprefix(_COMMON)
+        for name in load_sections(_WORDS)
+        if load_pattern(_WORDS, name, lowered=True).fullmatch(bare)
     )

@@ -64,7 +64,7 @@ def suspicions(text: str) -> tuple[str, ...]:
     if len(text) > 2 * _CHARACTERS:
         text = f"{text[:_CHARACTERS]}\n{text[-_CHARACTERS:]}"
     found = {sign for view in _views(text) for sign in _signs(view)}
-    if _TAGS.search(text) or _REVERSED.search(text):
+    if not text.isascii() and (_TAGS.search(text) or _REVERSED.search(text)):
         found.add(HIDDEN)
     return tuple(sorted(found))
 
