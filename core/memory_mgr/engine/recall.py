@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from memory_mgr.policy.rerank import blend
 from memory_mgr.protocols import Reranker
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.catalog_ranking import Text
+from memory_mgr.stores.catalog_reading import Rows
 from memory_mgr.stores.repository import Repository
 from memory_mgr.stores.selection import Selection
 from memory_mgr.stores.stems import stems
@@ -29,7 +29,7 @@ from memory_mgr.types import MemoryEntry, MemoryType
 Vector = NDArray[np.float32]
 _ENOUGH = 6
 """Matches of the rarest words, in times of the wanted, that are thought to hold the best."""
-Matching = dict[MemoryType, list[int]]
+Matching = dict[MemoryType, Rows]
 """Rows of the catalog by tier."""
 
 
@@ -214,11 +214,11 @@ def _matching(catalog: Catalog, selection: Selection) -> Matching | None:
     """The rows of a selection by tier; None if nothing but tiers selects, for that would be nearly all."""
     if selection.filter is None:
         return None
-    return {tier: catalog.matching(selection.narrowed([tier])) for tier in selection.tiers}
+    return catalog.rows(selection)
 
 
-def _rows(among: Matching | None) -> set[int] | None:
-    return None if among is None else set(chain.from_iterable(among.values()))
+def _rows(among: Matching | None) -> Rows | None:
+    return None if among is None else np.sort(np.concatenate(list(among.values())))
 
 
 def _cued(catalog: Catalog, query: Query, candidates: Candidates) -> Candidates:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.policy.candidates import Candidates, Flags
-from memory_mgr.stores.catalog_reading import CatalogReader
+from memory_mgr.stores.catalog_reading import CatalogReader, Rows, held
 from memory_mgr.stores.columns import ROW, TIERS, Columns, Slots
+from memory_mgr.stores.filter_sql import picked
 from memory_mgr.stores.selection import Selection
 from memory_mgr.types import MemoryType, Namespace
 
@@ -21,7 +22,14 @@ _TEXT_CHARS = 4000
 """Characters of an entry that ranking looks at."""
 _SPARE = 2
 """Times as many of the nearest as wanted are looked at first, because some may be out of sight."""
-_ROW = ", ".join({"rowid": "entries.rowid", "passage": "whole IS NOT NULL"}.get(name, name) for name in ROW)
+_COMPUTED = {
+    "rowid": "entries.rowid",
+    "passage": "whole IS NOT NULL",
+    "superseded": "superseded_by IS NOT NULL",
+}
+_ROW = ", ".join(_COMPUTED.get(name, name) for name in ROW)
+_MEASURES = {"timestamp": "time", "importance_score": "importance"}
+_TESTS = {"$eq": np.equal, "$gt": np.greater, "$gte": np.greater_equal, "$lt": np.less, "$lte": np.less_equal}
 _BESIDE = """
     (SELECT p.rowid FROM entries p WHERE p.tier = entries.tier AND p.source = entries.source
      AND (p.ts, p.seq, p.rowid) < (entries.ts, entries.seq, entries.rowid) AND p.whole IS NULL AND entries.whole IS NULL
@@ -74,9 +82,43 @@ class CatalogRanking(CatalogReader):
         )
         self._columns.put([row[:-2] for row in rows], [row[-2:] for row in rows])
 
+    # --- what is in sight --------------------------------------------------------------------------------
+
+    def rows(self, selection: Selection) -> dict[MemoryType, Rows]:
+        """The rows by tier that a search of the selection may find, each tier's in ascending order."""
+        steps = None if selection.filter is None or selection.harmless else picked(selection.filter)
+        if steps is None:
+            found = {tier: self.matching(selection.narrowed([tier])) for tier in selection.tiers}
+            return {tier: np.sort(np.array(rows, np.int64)) for tier, rows in found.items()}
+        with self._lock:
+            columns = self._loaded()
+            slots = columns.filled() if steps.rows is None else columns.slots(self._named(*steps.rows))
+            slots = slots[slots >= 0]
+            for condition in steps.measured:
+                values = columns.table[_MEASURES[str(condition.field)]][slots]
+                slots = slots[_TESTS[condition.operator](values, condition.operand[1])]
+            slots = slots[_in_sight(columns, slots, selection)]
+            rows, tiers = columns.table["row"][slots], columns.table["tier"][slots]
+        return {tier: np.sort(rows[tiers == TIERS.index(tier)]) for tier in selection.tiers}
+
+    def _named(self, sql: str, parameters: list[object]) -> Rows:
+        # As one text: a tuple for each row takes twice the time.
+        ((rows,),) = self.all_rows(f"SELECT json_group_array(entry) FROM ({sql})", parameters)
+        return np.unique(np.array(json.loads(rows), np.int64))
+
+    def eligible(self, rowids: Sequence[int], selection: Selection) -> set[int]:
+        """Those of `rowids` that the selection holds."""
+        if selection.filter is not None or selection.harmless:
+            return super().eligible(rowids, selection)
+        with self._lock:
+            columns = self._loaded()
+            slots = columns.slots(rowids)
+            slots = slots[slots >= 0]
+            return set(columns.table["row"][slots[_in_sight(columns, slots, selection)]].tolist())
+
     # --- the nearest -----------------------------------------------------------------------------------------
 
-    def exact(self, query: Vector, selection: Selection, wanted: int, among: Sequence[int] | None = None) -> list[int]:
+    def exact(self, query: Vector, selection: Selection, wanted: int, among: Rows | None = None) -> list[int]:
         """The `wanted` rows of a selection that are nearest, every vector compared; in no order.
 
         Args:
@@ -96,7 +138,7 @@ class CatalogRanking(CatalogReader):
             return self._nearest(query, in_sight, wanted)
         return self._nearest(query, self.matching(selection), wanted)
 
-    def _nearest(self, query: Vector, among: Sequence[int] | MemoryType, wanted: int) -> list[int]:
+    def _nearest(self, query: Vector, among: Collection[int] | Rows | MemoryType, wanted: int) -> list[int]:
         with self._lock:
             columns = self._loaded()
             slots = columns.in_tier(among) if isinstance(among, MemoryType) else columns.slots(among)
@@ -126,7 +168,7 @@ class CatalogRanking(CatalogReader):
         words: Mapping[int, float],
         near: Collection[int],
         selection: Selection,
-        among: Collection[int] | None = None,
+        among: Rows | None = None,
     ) -> Candidates:
         """What was found and what stands right beside it; the keys are rows, nothing is cued yet.
 
@@ -135,7 +177,7 @@ class CatalogRanking(CatalogReader):
             words: bm25 by row of what was found by words.
             near: Rows that were found by meaning.
             selection: What may be returned.
-            among: Its rows if they are known.
+            among: Its rows, in ascending order, if they are known.
         """
         with self._lock:
             columns = self._loaded()
@@ -147,11 +189,13 @@ class CatalogRanking(CatalogReader):
         candidates = _candidates(rows, slots, similarity, words, names)
         return candidates.with_eligible(self._eligible(rows, selection, among))
 
-    def _eligible(self, rows: NDArray[np.void], selection: Selection, among: Collection[int] | None) -> Flags:
+    def _eligible(self, rows: NDArray[np.void], selection: Selection, among: Rows | None) -> Flags:
         keys = rows["row"]
-        if among is None and self._holds_all(selection):
+        if among is not None:
+            return held(keys, among)
+        if self._holds_all(selection):
             return np.asarray(rows["scale"] > 0)
-        seen = self.eligible(keys.tolist(), selection) if among is None else among
+        seen = self.eligible(keys.tolist(), selection)
         return np.isin(keys, np.fromiter(seen, np.int64, len(seen)))
 
     def texts(self, rowids: Sequence[int]) -> list[Text]:
@@ -162,6 +206,11 @@ class CatalogRanking(CatalogReader):
             (_TEXT_CHARS, json.dumps(list(rowids))),
         )
         return [Text._make(row) for row in rows]
+
+
+def _in_sight(columns: Columns, slots: Slots, selection: Selection) -> Flags:
+    now, hidden, passages = selection.now.timestamp(), selection.hidden, selection.passages
+    return columns.in_sight(slots, selection.tiers, now, hidden=hidden, passages=passages)
 
 
 def _candidates(

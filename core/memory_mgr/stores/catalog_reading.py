@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import compress
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ _SPARE = 2
 """Times as many matches of words as wanted are read first, because some may be out of sight."""
 
 
+Rows = NDArray[np.int64]
+"""Rows of the catalog."""
+
+
 class CatalogReader(CatalogFile):
     """The questions. Thread-safe."""
 
@@ -44,7 +49,7 @@ class CatalogReader(CatalogFile):
         weights: Sequence[float],
         limit: int,
         *,
-        among: Collection[int] | None = None,
+        among: Rows | None = None,
         needed: str = "",
     ) -> list[tuple[int, float]]:
         """The best (rowid, BM25) for an FTS5 expression, higher is better, best first.
@@ -54,7 +59,7 @@ class CatalogReader(CatalogFile):
             selection: What may be found.
             weights: One per column of the word index.
             limit: How many at most.
-            among: The rows of the selection if they are known.
+            among: The rows of the selection, in ascending order, if they are known.
             needed: What must match too, an FTS5 expression; "" = nothing more.
         """
         # The plus keeps SQLite from looking into the index for one row after the other; the score of a row is only
@@ -62,11 +67,12 @@ class CatalogReader(CatalogFile):
         score = f"SELECT rowid, -bm25(words, {', '.join('?' * len(weights))}) AS score FROM words WHERE words MATCH ?"
         best_first = " ORDER BY score DESC LIMIT ?"
         if among is not None and len(among) > _FEW:
-            found = [row for row in self.all_rows(score, [*weights, match]) if row[0] in among]
-            return heapq.nlargest(limit, found, key=itemgetter(1))
+            rows = self.all_rows(score, [*weights, match])
+            inside = held(np.fromiter((row[0] for row in rows), np.int64, len(rows)), among)
+            return heapq.nlargest(limit, compress(rows, inside), key=itemgetter(1))
         if among is not None:
-            inside = f"{score} AND +rowid IN (SELECT value FROM json_each(?)){best_first}"
-            return self.all_rows(inside, [*weights, match, json.dumps(list(among)), limit])
+            few = f"{score} AND +rowid IN (SELECT value FROM json_each(?)){best_first}"
+            return self.all_rows(few, [*weights, match, json.dumps(among.tolist()), limit])
         values: list[object] = [*weights, match]
         if needed:
             score += " AND +rowid IN (SELECT rowid FROM words WHERE words MATCH ?)"
@@ -288,3 +294,10 @@ class CatalogReader(CatalogFile):
 
 
 _ENTRY = "id, tier, content, record"
+
+
+def held(rows: Rows, among: Rows) -> NDArray[np.bool_]:
+    """Which of `rows` are in `among`, which is in ascending order."""
+    if not among.size:
+        return np.zeros(len(rows), bool)
+    return np.asarray(among[np.minimum(np.searchsorted(among, rows), among.size - 1)] == rows)

@@ -25,10 +25,10 @@ _TABLE = np.dtype(
     [
         ("row", "i8"), ("tier", "i1"), ("stream", "i4"), ("speaker", "i4"), ("time", "f8"), ("sequence", "i8"),
         ("importance", "f8"), ("recalled", "f8"), ("substance", "f4"), ("asks", "?"), ("passage", "?"),
-        ("scale", "f4"), ("previous", "i4"), ("following", "i4"),
+        ("scale", "f4"), ("previous", "i4"), ("following", "i4"), ("expires", "f8"), ("superseded", "?"),
     ]
 )  # fmt: skip
-_EMPTY = np.array((-1, -1, -1, -1, 0, 0, 0, np.nan, 0, False, False, 0, -1, -1), _TABLE)
+_EMPTY = np.array((-1, -1, -1, -1, 0, 0, 0, np.nan, 0, False, False, 0, -1, -1, np.nan, False), _TABLE)
 """No row: it has no tier, and the scale of a vector that is not there."""
 
 
@@ -46,6 +46,8 @@ ROW = (
     "passage",  # whether it is part of a longer entry
     "vector",  # int8, None if it has none
     "scale",  # what its components are multiplied by
+    "expires",  # epoch seconds, None = never
+    "superseded",
 )
 """What a row is read as."""
 Row = tuple[Any, ...]
@@ -119,6 +121,8 @@ class Columns:
             "sequence": of["seq"],
             "importance": of["importance"],
             "recalled": np.array(of["accessed"], np.float64),  # None becomes NaN
+            "expires": np.array(of["expires"], np.float64),
+            "superseded": of["superseded"],
             "substance": of["substance"],
             "asks": of["asks"],
             "passage": of["passage"],
@@ -203,10 +207,31 @@ class Columns:
         slots[known] = self._slot_of[wanted[known]]
         return slots
 
+    def filled(self) -> Slots:
+        """All rows."""
+        return np.flatnonzero(self.table["row"][: self._used] >= 0)
+
     def in_tier(self, tier: MemoryType) -> Slots:
         """The rows of a tier that have a vector."""
         table = self.table[: self._used]
         return np.flatnonzero((table["tier"] == TIERS.index(tier)) & (table["scale"] > 0))
+
+    def in_sight(
+        self, slots: Slots, tiers: Collection[MemoryType], now: float, *, hidden: bool, passages: bool
+    ) -> NDArray[np.bool_]:
+        """Which of these rows a read may see, as `selection.Selection` has it.
+
+        Args:
+            slots: Where they are; none is nowhere.
+            tiers: Of which they may be.
+            now: What expired by then, in epoch seconds, is hidden.
+            hidden: Show what is superseded or expired.
+            passages: Show passages, and nothing that has no vector.
+        """
+        of = {name: self.table[name][slots] for name in ("tier", "scale", "passage", "superseded", "expires")}
+        seen = np.isin(of["tier"], [TIERS.index(tier) for tier in tiers])
+        seen &= of["scale"] > 0 if passages else ~of["passage"]
+        return seen if hidden else seen & ~(of["superseded"] | (of["expires"] <= now))
 
     def with_neighbours(self, slots: Slots) -> Slots:
         """These rows and those right before and after them, each once."""

@@ -7,9 +7,9 @@
 Operators: `$eq $ne $gt $gte $lt $lte $in $nin $contains`, and `$and $or $not` around expressions. The names
 `timestamp`, `source`, `importance_score`, `memory_type`, `origin`, `trust` and `suspicious` (true or false) mean the
 entry's; every other name, and any name after `metadata.`, is a key of the metadata, with dots for nested keys.
-Comparison is by type: `True` is not 1 and "1" is not 1, and a range never matches a value of another type. `$ne`,
-`$nin` and `$not` match whatever their opposite does not, entries without the key included. `$contains` finds an
-element of a list or a part of a text.
+Comparison is by type: `True` is not 1 and "1" is not 1, and a range never matches a value of another type; of several
+values under one key, one has to keep all bounds of a range. `$ne`, `$nin` and `$not` match whatever their opposite does
+not, entries without the key included. `$contains` finds an element of a list or a part of a text.
 """
 
 from __future__ import annotations
@@ -27,19 +27,8 @@ from memory_mgr.types import JSON, MemoryEntry, MemoryType, utc
 
 COMPARISONS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$contains")
 COMBINATIONS = ("$and", "$or", "$not")
-_RANGES = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
-_ORIGIN = "coalesce(json_extract(entries.record, '$.det.origin'), 'user')"
-_TRUST = " ".join(f"WHEN '{name}' THEN {trust}" for name, trust in TRUST.items())
-SUSPICIOUS = "(json_extract(entries.record, '$.det.suspicious') IS NOT NULL)"
-_FIELDS = {
-    "timestamp": "entries.ts",
-    "source": "entries.source",
-    "importance_score": "entries.importance",
-    "memory_type": "entries.tier",
-    "origin": _ORIGIN,
-    "trust": f"(CASE {_ORIGIN} {_TRUST} END)",
-    "suspicious": SUSPICIOUS,
-}
+_RANGES = ("$gt", "$gte", "$lt", "$lte")
+_FIELDS = ("timestamp", "source", "importance_score", "memory_type", "origin", "trust", "suspicious")
 _MAX_DEPTH = 32
 _MAX_PARTS = 1000
 
@@ -57,6 +46,14 @@ class Condition:
     path: str
     operator: str
     operand: Typed
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Bounds of one type on one key of the metadata; one and the same value keeps them all."""
+
+    path: str
+    bounds: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,7 @@ class NotThat:
     part: Filter
 
 
-Filter: TypeAlias = Condition | AllOf | AnyOf | NotThat
+Filter: TypeAlias = Condition | Between | AllOf | AnyOf | NotThat
 
 
 # --- values as attributes --------------------------------------------------------------------------------------
@@ -148,6 +145,8 @@ def parse_filter(expression: object) -> Filter:
 def _size(part: Filter) -> int:
     if isinstance(part, NotThat):
         return _size(part.part)
+    if isinstance(part, Between):
+        return len(part.bounds)
     return sum(map(_size, part.parts)) if isinstance(part, AllOf | AnyOf) else 1
 
 
@@ -156,7 +155,22 @@ def _expression(expression: object, depth: int) -> Filter:
         raise InvalidFilterError(f"the filter is nested deeper than {_MAX_DEPTH} levels")
     if not isinstance(expression, Mapping):
         raise InvalidFilterError(f"a filter is a mapping like {{'source': 'chat-1'}}, not {expression!r:.80}")
-    return AllOf(tuple(_entry(key, value, depth) for key, value in expression.items()))
+    return _all_of([_entry(key, value, depth) for key, value in expression.items()])
+
+
+def _all_of(parts: Sequence[Filter]) -> AllOf:
+    """All parts as one list, bounds on the same key joined, so that the catalog looks up what is between them."""
+    flat = [inner for part in parts for inner in (part.parts if isinstance(part, AllOf) else [part])]
+    bounds: dict[tuple[str, str], list[Condition]] = {}
+    others: list[Filter] = []
+    for part in flat:
+        for one in part.bounds if isinstance(part, Between) else [part]:
+            if isinstance(one, Condition) and one.field is None and one.operator in _RANGES:
+                bounds.setdefault((one.path, one.operand[0]), []).append(one)
+            else:
+                others.append(one)
+    joined = [Between(path, tuple(own)) if len(own) > 1 else own[0] for (path, _), own in bounds.items()]
+    return AllOf((*joined, *others))
 
 
 def _entry(key: object, value: object, depth: int) -> Filter:
@@ -170,7 +184,7 @@ def _entry(key: object, value: object, depth: int) -> Filter:
         if not isinstance(value, Sequence) or isinstance(value, str) or not value:
             raise InvalidFilterError(f"{key} takes a list of filters, not {value!r:.80}")
         parts = tuple(_expression(part, depth + 1) for part in value)
-        return AllOf(parts) if key == "$and" else AnyOf(parts)
+        return _all_of(parts) if key == "$and" else AnyOf(parts)
     raise _unknown(key)
 
 
@@ -188,10 +202,10 @@ def _comparisons(name: str, value: object, depth: int) -> Filter:
     if not operators:
         if depth > _MAX_DEPTH:
             raise InvalidFilterError(f"the filter is nested deeper than {_MAX_DEPTH} levels")
-        return AllOf(tuple(_comparisons(f"{name}.{key}", inner, depth + 1) for key, inner in value.items()))
+        return _all_of([_comparisons(f"{name}.{key}", inner, depth + 1) for key, inner in value.items()])
     if len(operators) != len(value):
         raise InvalidFilterError(f"{name!r} mixes operators and keys: {value!r:.80}; use $and")
-    return AllOf(tuple(_operation(name, operator, value[operator], depth) for operator in operators))
+    return _all_of([_operation(name, operator, value[operator], depth) for operator in operators])
 
 
 def _operation(name: str, operator: str, value: object, depth: int) -> Filter:
@@ -276,7 +290,7 @@ def _moment(value: object) -> datetime:
 
 
 def matches(expression: Filter, entry: MemoryEntry) -> bool:
-    """Whether an entry is what the filter asks for; what `to_sql` finds, one by one."""
+    """Whether an entry is what the filter asks for; what `filter_sql.to_sql` finds, one by one."""
     return _holds(expression, entry, flatten(entry.metadata))
 
 
@@ -287,9 +301,11 @@ def _holds(part: Filter, entry: MemoryEntry, attributes: list[Attribute]) -> boo
         return any(_holds(p, entry, attributes) for p in part.parts)
     if isinstance(part, NotThat):
         return not _holds(part.part, entry, attributes)
-    if part.field is not None:
+    if isinstance(part, Condition) and part.field is not None:
         return _compares(part, _field_value(part.field, entry))
-    return any(_compares(part, (letter, value)) for path, letter, value in attributes if path == part.path)
+    values = [(letter, value) for path, letter, value in attributes if path == part.path]
+    bounds = part.bounds if isinstance(part, Between) else (part,)
+    return any(all(_compares(bound, value) for bound in bounds) for value in values)
 
 
 def _field_value(field: str, entry: MemoryEntry) -> Typed:
@@ -321,67 +337,3 @@ def _compares(condition: Condition, stored: Typed) -> bool:
             "$lte": value <= operand,
         }[condition.operator]
     )
-
-
-# --- asking the catalog ----------------------------------------------------------------------------------------
-
-
-def to_sql(expression: Filter, *, per_row: bool = False) -> tuple[str, list[object]]:
-    """A condition over the catalog's `entries` and its parameters.
-
-    Args:
-        expression: What to ask.
-        per_row: Ask each row for its attributes (few rows to check) rather than the attributes for their rows (all
-            rows that match are wanted).
-    """
-    if isinstance(expression, NotThat):
-        condition, parameters = to_sql(expression.part, per_row=per_row)
-        return f"NOT ({condition})", parameters
-    if isinstance(expression, Condition):
-        return _condition_sql(expression, per_row=per_row)
-    word, nothing = (" AND ", "1") if isinstance(expression, AllOf) else (" OR ", "0")
-    texts, values = [], []
-    for part in expression.parts:
-        condition, parameters = to_sql(part, per_row=per_row)
-        texts.append(f"({condition})")
-        values += parameters
-    return word.join(texts) or nothing, values
-
-
-def names_rows(expression: Filter) -> bool:
-    """Whether metadata picks the rows, so that a walk through them all is not needed to find them."""
-    if isinstance(expression, AllOf):
-        by_source = any(isinstance(p, Condition) and p.field == "source" for p in expression.parts)
-        return not by_source and any(names_rows(part) for part in expression.parts)
-    if isinstance(expression, AnyOf):
-        return bool(expression.parts) and all(names_rows(part) for part in expression.parts)
-    return isinstance(expression, Condition) and expression.field is None
-
-
-def _condition_sql(condition: Condition, *, per_row: bool) -> tuple[str, list[object]]:
-    letter, operand = condition.operand
-    if condition.field is not None:
-        return _field_sql(_FIELDS[condition.field], condition)
-    if condition.operator == "$contains":
-        test, values = "type = ? AND value = ?", [letter.upper(), operand]
-        if letter == "s":
-            test, values = f"({test} OR type = 's' AND instr(value, ?) > 0)", [*values, operand]
-    else:
-        sign = _RANGES.get(condition.operator, "=")
-        test, values = f"type = ? AND value {sign} ?", [letter, operand]
-    parameters: list[object] = [condition.path, *values]
-    if per_row:
-        own = "SELECT 1 FROM attributes INDEXED BY attributes_by_entry WHERE entry = entries.rowid"
-        return f"EXISTS ({own} AND key = ? AND {test})", parameters
-    return f"entries.rowid IN (SELECT entry FROM attributes WHERE key = ? AND {test})", parameters
-
-
-def _field_sql(column: str, condition: Condition) -> tuple[str, list[object]]:
-    letter, operand = condition.operand
-    if letter == "z":
-        return f"{column} IS NULL", []
-    if condition.operator == "$contains":
-        return f"({column} IS NOT NULL AND instr({column}, ?) > 0)", [operand]
-    sign = _RANGES.get(condition.operator, "=")
-    # IS NOT NULL keeps the value two-valued, so that NOT means what it says.
-    return f"({column} IS NOT NULL AND {column} {sign} ?)", [operand]

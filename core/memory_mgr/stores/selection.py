@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from memory_mgr.stores.filters import SUSPICIOUS, Filter, names_rows, to_sql
+from memory_mgr.stores.filter_sql import SUSPICIOUS, names_rows, to_sql
+from memory_mgr.stores.filters import Filter
 from memory_mgr.types import MemoryType
 
 ALL_TIERS = tuple(MemoryType)
@@ -33,7 +34,7 @@ class Selection:
     passages: bool = False
 
     def where(self, *, per_row: bool = False) -> tuple[str, list[object]]:
-        """A condition over `entries` and its parameters; `per_row` as in `filters.to_sql`."""
+        """A condition over `entries` and its parameters; `per_row` as in `filter_sql.to_sql`."""
         clauses, parameters = self._tier_clause()
         if not self.hidden:
             clauses.append("superseded_by IS NULL AND (expires IS NULL OR expires > ?)")

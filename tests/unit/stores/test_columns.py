@@ -23,7 +23,7 @@ AXES = np.eye(8, dtype=np.float32)
 EVERYTHING = Selection(ALL_TIERS, NOW, hidden=True, passages=True)
 
 entries = st.builds(
-    lambda number, tier, source, minute, speaker, content, found_by: MemoryEntry(
+    lambda number, tier, source, minute, speaker, content, found_by, hidden: MemoryEntry(
         id=f"e{number}",
         namespace=("a",),
         content=content,
@@ -34,6 +34,8 @@ entries = st.builds(
         sequence=number,
         created_at=NOW,
         details={} if found_by is None else {"found_by": []},
+        expires_at=NOW if hidden == "expired" else None,
+        superseded_by="e1" if hidden == "superseded" else None,
     ),
     st.integers(1, 9),
     st.sampled_from([MemoryType.SHORT_TERM, MemoryType.LONG_TERM]),
@@ -42,6 +44,7 @@ entries = st.builds(
     st.sampled_from([None, "Ada", "Bob"]),
     st.sampled_from(["Is it?", "Cem: it is", "so"]),
     st.sampled_from([None, None, None, ()]),
+    st.sampled_from([None, None, "expired", "superseded"]),
 )
 steps = st.lists(st.lists(entries, max_size=4, unique_by=lambda e: e.id) | st.integers(1, 9), max_size=12)
 
@@ -59,7 +62,7 @@ def view(catalog: Catalog, columns: Columns) -> dict[int, dict[str, Any]]:
             held[name] = int(columns.table["row"][held[name]]) if held[name] >= 0 else None
         held["speaker"] = columns.speaker_names[held["speaker"]] if held["speaker"] >= 0 else None
         held["stream"] = streams[held["stream"]] if held["stream"] >= 0 else None
-        held["recalled"] = str(held["recalled"])
+        held |= {name: str(held[name]) for name in ("recalled", "expires")}
         held["cosines"] = [round(float(columns.cosines(axis, np.array([slot]))[0]), 5) for axis in AXES]
         found[row] = held
     return found
@@ -199,7 +202,7 @@ def test_words_are_scored_alike_however_they_are_narrowed() -> None:
     everything = {rows[row]: score for row, score in catalog.words_matching("turn OR 7", EVERYTHING, (1, 0, 0), 5000)}
     assert len(everything) == 3000
     for kept in (lambda n: n % 10 == 7, lambda n: n % 10 != 3):
-        among = {row for row, n in rows.items() if kept(n)}
+        among = np.array(sorted(row for row, n in rows.items() if kept(n)))
         found = catalog.words_matching("turn OR 7", EVERYTHING, (1, 0, 0), 5000, among=among)
         assert {rows[row]: pytest.approx(score) for row, score in found} == {
             n: score for n, score in everything.items() if kept(n)

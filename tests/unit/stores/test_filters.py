@@ -21,8 +21,8 @@ PATHS = ["a", "b", "a.deep", "a.deep.er", "metadata.source", "nowhere"]
 
 def value_at(entry: MemoryEntry, name: str) -> tuple[bool, Any]:
     """Whether the entry has the field, and its value, read by hand."""
-    fields = {"source": entry.source, "timestamp": entry.timestamp, "importance_score": entry.importance_score}
-    fields["memory_type"] = entry.memory_type.value
+    fields: dict[str, Any] = {"source": entry.source, "importance_score": entry.importance_score}
+    fields |= {"memory_type": entry.memory_type.value, "timestamp": entry.timestamp.timestamp()}
     if name in fields:
         return fields[name] is not None, fields[name]
     value: Any = entry.metadata
@@ -77,6 +77,7 @@ def _compared(there: bool, value: Any, operator: str, wanted: Any) -> bool:
             return any(same(element, wanted) for element in value)
         case "$contains":
             return isinstance(value, str) and isinstance(wanted, str) and wanted in value
+    wanted = wanted.timestamp() if isinstance(wanted, datetime) else wanted
     both_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (value, wanted))
     if not there or not (both_numbers or (isinstance(value, str) and isinstance(wanted, str))):
         return False
@@ -85,12 +86,22 @@ def _compared(there: bool, value: Any, operator: str, wanted: Any) -> bool:
     )
 
 
-comparisons = st.one_of(
+BOUNDS = [0, 1, -2.5, 1.5, "red", "1"]
+ranges = st.builds(
+    lambda lower, low, upper, high: {lower: low, upper: high},
+    st.sampled_from(["$gt", "$gte"]),
+    st.sampled_from(BOUNDS),
+    st.sampled_from(["$lt", "$lte"]),
+    st.sampled_from(BOUNDS),
+)
+single = st.one_of(
     st.tuples(st.sampled_from(["$eq", "$ne"]), st.sampled_from(VALUES)),
-    st.tuples(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), st.sampled_from([0, 1, -2.5, 1.5, "red", "1"])),
+    st.tuples(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), st.sampled_from(BOUNDS)),
     st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(st.sampled_from(SCALARS), max_size=3)),
     st.tuples(st.just("$contains"), st.sampled_from(["red", "re", "1", 1, True, None, "%"])),
 ).map(lambda pair: {pair[0]: pair[1]})
+comparisons = single | ranges
+hours = st.integers(0, len(VALUES)).map(lambda hour: START + timedelta(hours=hour))
 leaves = st.one_of(
     st.dictionaries(st.sampled_from(PATHS), comparisons, min_size=1, max_size=2),
     st.dictionaries(
@@ -99,6 +110,7 @@ leaves = st.one_of(
     st.dictionaries(
         st.just("source"), st.sampled_from([{"$eq": "s1"}, {"$ne": "s1"}, {"$in": ["s0", "x"]}]), min_size=1
     ),
+    st.builds(lambda since, until: {"timestamp": {"$gte": since, "$lt": until}}, hours, hours),
     st.dictionaries(st.just("memory_type"), st.sampled_from(["long_term", {"$ne": "long_term"}]), min_size=1),
 )
 expressions = st.recursive(
@@ -114,7 +126,7 @@ expressions = st.recursive(
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Entries with every value under some key, in two tiers, with and without a source."""
+    """Entries with every value under some key, in two tiers, with and without a source; some superseded or expired."""
     folder: Path = tmp_path_factory.mktemp("filters")
     with SyncMemoryManager(MemoryConfig(path=folder, embedder=FakeEmbedder())) as memory:
         for number, value in enumerate(VALUES):
@@ -124,8 +136,11 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Any:
                 source=f"s{number % 3}" if number % 4 else None,
                 importance_score=(number % 5) / 4,
                 timestamp=START + timedelta(hours=number),
+                ttl_seconds=1e-6 if number % 7 == 5 else None,
             )
-            memory.add_memories([news], "long_term" if number % 3 else "episodic")
+            stored = memory.add_memories([news], "long_term" if number % 3 else "episodic")[0]
+            if number % 7 == 3:
+                memory.supersede_memory(stored.id, f"entry {number} put right")
         yield memory, memory.list_memories(limit=None)
 
 
@@ -144,6 +159,33 @@ def test_search_finds_nothing_else(filled: Any, expression: dict[str, Any]) -> N
     """A search with a filter finds all that match, as every text shares its word, and nothing more."""
     memory, entries = filled
     expected = {entry.id for entry in entries if holds(entry, expression)}
+    assert {hit.id for hit in memory.search_memory("entry", limit=100, filters=expression)} == expected
+
+
+def nested(expression: dict[str, Any], depth: int) -> dict[str, Any]:
+    """The same meaning for entries with b = 1, behind so many pairs of brackets."""
+    for level in range(depth):
+        expression = {"$or": [expression, {"b": "no such"}]} if level % 2 else {"$and": [expression, {"b": 1}]}
+    return expression
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        {"b": {"$in": [1, *range(2, 1000)]}},
+        {"b": 1, "source": {"$in": [f"s{n}" for n in range(999)]}},
+        {"$and": [{"b": {"$gte": -n}} for n in range(999)] + [{"b": 1}]},
+        {"$or": [{"b": {"$gt": 2**70 + n}} for n in range(900)] + [{"b": 1}]},
+        {"$and": [{"b": {"$ne": 2 + n}} for n in range(900)] + [{"b": 1}]},
+        nested({"b": {"$in": [1, *range(2, 900)]}}, 30),
+    ],
+)
+def test_filters_may_be_as_large_as_they_are_allowed(filled: Any, expression: dict[str, Any]) -> None:
+    """A thousand comparisons, thirty-two levels: the database underneath has limits of its own."""
+    memory, entries = filled
+    expected = {entry.id for entry in entries if holds(entry, expression)}
+    assert expected
+    assert {entry.id for entry in memory.list_memories(filters=expression, limit=None)} == expected
     assert {hit.id for hit in memory.search_memory("entry", limit=100, filters=expression)} == expected
 
 
