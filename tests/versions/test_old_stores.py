@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from memory_mgr import MemoryConfig, SchemaVersionError, ShortTermConfig, StoreError, SyncMemoryManager
+from memory_mgr import (
+    MemoryConfig,
+    SchemaVersionError,
+    ShortTermConfig,
+    StoreError,
+    StoreUnavailableError,
+    SyncMemoryManager,
+)
 from memory_mgr.stores import base
 from memory_mgr.stores.migration import STEPS, MigrationReport, migrate
 from memory_mgr.testing import FakeClock, FakeEmbedder
@@ -92,6 +101,29 @@ def test_a_store_is_migrated(old: Path) -> None:
 
 
 @pytest.mark.usefixtures("a_next_schema")
+def test_a_store_in_use_is_not_migrated(old: Path) -> None:
+    """By whomever: its owner goes on undisturbed, and what was not held is not let go of."""
+    with SyncMemoryManager(_config(old)) as memory:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError, match="in use by this process"):
+                migrate(_config(old))
+        memory.add_memory("written meanwhile")
+        check_consistent(memory)
+    holder = (
+        "import sys, pathlib; from memory_mgr.stores.lock import FolderLock\n"
+        f"lock = FolderLock(pathlib.Path({str(old / 'store')!r}), shared=False); print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(StoreUnavailableError, match="in use by another process"):
+            migrate(_config(old))
+        other.communicate()
+    migrate(_config(old))
+    with SyncMemoryManager(_config(old)) as memory:
+        assert memory.search_memory("written meanwhile", limit=1)[0].content == "written meanwhile"
+
+
 def test_a_migration_that_is_interrupted_goes_on(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was converted is not converted again; the first copy stays."""
     calls = 0

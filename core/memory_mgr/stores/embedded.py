@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from memory_mgr.errors import StoreUnavailableError
 from memory_mgr.stores.lock import FolderLock
 
 INDEXES = 256
@@ -150,13 +151,20 @@ class Embedded:
         self._lock = threading.Lock()
         self._open: dict[Path, tuple[EmbeddedClient, FolderLock, int]] = {}
 
-    def acquire(self, folder: Path, *, read_only: bool) -> EmbeddedClient:
+    def acquire(self, folder: Path, *, read_only: bool, alone: bool = False) -> EmbeddedClient:
         """The client of a folder; to be released as often.
+
+        Args:
+            folder: Where its files are.
+            read_only: Others may read meanwhile.
+            alone: It must not be in use in this process either.
 
         Raises:
             StoreUnavailableError: The folder cannot be used or another process has it.
         """
         with self._lock:
+            if alone and folder in self._open:
+                raise StoreUnavailableError(f"{folder} is in use by this process; close what is open on it first")
             client, lock, users = self._open.get(folder) or (*_locked(folder, read_only=read_only), 0)
             if not read_only:
                 lock.for_writing()

@@ -71,7 +71,7 @@ def connected(config: MemoryConfig) -> Iterator[Clients]:
         yield clients
         return
     folder = _folder(config.path)
-    embedded = EMBEDDED.acquire(folder, read_only=False)
+    embedded = EMBEDDED.acquire(folder, read_only=False, alone=True)
     try:
         yield embedded
     finally:
