@@ -94,6 +94,10 @@ class CatalogRanking(CatalogReader):
             columns = self._loaded()
             slots = columns.filled() if steps.rows is None else columns.slots(self._named(*steps.rows))
             slots = slots[slots >= 0]
+            for sql in steps.without:
+                kept = np.ones(len(columns.table) + 1, bool)
+                kept[columns.slots(self._named(*sql))] = False  # nowhere is the last of them
+                slots = slots[kept[slots]]
             for condition in steps.measured:
                 values = columns.table[_MEASURES[str(condition.field)]][slots]
                 slots = slots[_TESTS[condition.operator](values, condition.operand[1])]

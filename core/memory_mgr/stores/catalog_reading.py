@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import compress
-from operator import itemgetter
+from itertools import compress, islice
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +66,14 @@ class CatalogReader(CatalogFile):
         score = f"SELECT rowid, -bm25(words, {', '.join('?' * len(weights))}) AS score FROM words WHERE words MATCH ?"
         best_first = " ORDER BY score DESC LIMIT ?"
         if among is not None and len(among) > _FEW:
-            rows = self.all_rows(score, [*weights, match])
-            inside = held(np.fromiter((row[0] for row in rows), np.int64, len(rows)), among)
-            return heapq.nlargest(limit, compress(rows, inside), key=itemgetter(1))
+            wanted = ceil(_SPARE * limit * sum(self.stored_counts().values()) / len(among))
+            for most in (wanted, -1):
+                rows = self.all_rows(score + best_first, [*weights, match, most])
+                inside = held(np.fromiter((row[0] for row in rows), np.int64, len(rows)), among)
+                best = list(islice(compress(rows, inside), limit))
+                if len(best) == limit or len(rows) < most:
+                    return best
+            return best
         if among is not None:
             few = f"{score} AND +rowid IN (SELECT value FROM json_each(?)){best_first}"
             return self.all_rows(few, [*weights, match, json.dumps(among.tolist()), limit])

@@ -33,6 +33,9 @@ _RECORD = "entry"
 _SYNC_THRESHOLD = 250
 """Writes after which embedded Chroma saves its vector index. With every write it reads again all that came since, so
 that its own 1,000 makes a single add twice as dear (chromadb 1.5.9, up to 10,000 entries; the same at 40,000)."""
+_PAGE = 250
+"""Entries read together. Chroma hands out vectors as lists of numbers: more of them at a time outlive several passes of
+Python's collector, and take a tenth longer."""
 _HANDLES = 256
 """Collections whose handles are remembered."""
 
@@ -306,15 +309,20 @@ class ChromaStore:
         nothing: list[str] = []
         ids = self._ask(namespace, tier, "scanning", all_ids, nothing)
         for start in range(0, len(ids), batch):
-            part = ids[start : start + batch]
+            entries: list[MemoryEntry] = []
+            rows: list[Vectors] = []
+            for first in range(start, min(start + batch, len(ids)), _PAGE):
+                part = ids[first : min(first + _PAGE, start + batch)]
 
-            def page(collection: Collection, part: list[str] = part) -> Any:
-                return collection.get(ids=part, include=include)
+                def page(collection: Collection, part: list[str] = part) -> Any:
+                    return collection.get(ids=part, include=include)
 
-            result = self._ask(namespace, tier, "scanning", page, None)
-            if result is not None and result["ids"]:
-                vectors = np.asarray(result["embeddings"], np.float32) if with_vectors else None
-                yield _entries(result, namespace, tier), vectors
+                result = self._ask(namespace, tier, "scanning", page, None)
+                if result is not None and result["ids"]:
+                    entries += _entries(result, namespace, tier)
+                    rows += [np.asarray(result["embeddings"], np.float32)] if with_vectors else []
+            if entries:
+                yield entries, np.concatenate(rows) if with_vectors else None
 
     def drop(self, namespace: Namespace) -> None:
         """Remove all tiers of a namespace."""

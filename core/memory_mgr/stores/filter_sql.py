@@ -67,10 +67,12 @@ class Picked(NamedTuple):
 
     Attributes:
         rows: What finds the rows by their metadata; None = all.
+        without: What finds rows that are not among them.
         measured: Comparisons of a time or an importance that they have to pass besides.
     """
 
     rows: Sql | None
+    without: list[Sql]
     measured: list[Condition]
 
 
@@ -78,9 +80,12 @@ def picked(expression: Filter) -> Picked | None:
     """The two steps of a filter, None if it needs others."""
     parts = expression.parts if isinstance(expression, AllOf) else (expression,)
     measured = [part for part in parts if isinstance(part, Condition) and part.field in _MEASURED]
-    others = [part for part in parts if part not in measured]
-    rows = _rows(AllOf(tuple(others))) if others else None
-    return None if others and rows is None else Picked(rows, measured)
+    without = [part.part for part in parts if isinstance(part, NotThat)]
+    within = [part for part in parts if part not in measured and not isinstance(part, NotThat)]
+    rows = _rows(AllOf(tuple(within))) if within else None
+    gone = [sql for part in without if (sql := _rows(part)) is not None]
+    untold = (within and rows is None) or len(gone) < len(without)
+    return None if untold else Picked(rows, gone, measured)
 
 
 def _rows(expression: Filter, depth: int = 0) -> Sql | None:
