@@ -40,5 +40,10 @@ def _caches() -> Iterator[tuple[Any, int]]:
 
 
 def _question(parameters: list[str], word: str, sentences: int) -> list[object]:
-    values = {"word": word, "text": _SENTENCE.format(word=word) * sentences, "names": frozenset[str]()}
+    values: dict[str, object] = {
+        "word": word,
+        "text": _SENTENCE.format(word=word) * sentences,
+        "names": frozenset[str](),
+    }
+    values["kinds"] = frozenset({word})
     return [values[name] for name in parameters]

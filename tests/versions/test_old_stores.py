@@ -100,7 +100,6 @@ def test_a_store_is_migrated(old: Path) -> None:
     assert migrate(_config(old)) == MigrationReport(0, 0, None)
 
 
-@pytest.mark.usefixtures("a_next_schema")
 def test_a_store_in_use_is_not_migrated(old: Path) -> None:
     """By whomever: its owner goes on undisturbed, and what was not held is not let go of."""
     with SyncMemoryManager(_config(old)) as memory:
@@ -111,9 +110,10 @@ def test_a_store_in_use_is_not_migrated(old: Path) -> None:
         check_consistent(memory)
     holder = (
         "import sys, pathlib; from memory_mgr.stores.lock import FolderLock\n"
-        f"lock = FolderLock(pathlib.Path({str(old / 'store')!r}), shared=False); print(flush=True); sys.stdin.read()"
+        "lock = FolderLock(pathlib.Path(sys.argv[1]), shared=False); print(flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+    command = [sys.executable, "-c", holder, str(old / "store" / "chroma")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
         with pytest.raises(StoreUnavailableError, match="in use by another process"):
@@ -124,6 +124,7 @@ def test_a_store_in_use_is_not_migrated(old: Path) -> None:
         assert memory.search_memory("written meanwhile", limit=1)[0].content == "written meanwhile"
 
 
+@pytest.mark.usefixtures("a_next_schema")
 def test_a_migration_that_is_interrupted_goes_on(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was converted is not converted again; the first copy stays."""
     calls = 0
