@@ -49,7 +49,7 @@ def load_pattern(name: str, section: str, *, lowered: bool = False) -> re.Patter
     Args:
         name: Of the file.
         section: Of it.
-        lowered: For lower-case texts, which takes half the time; else case does not matter.
+        lowered: For lower-case texts, which takes less time; else case does not matter.
     """
     lines = "|".join(f"(?:{line})" for line in load_sections(name)[section])
     return re.compile(lines, 0 if lowered else re.IGNORECASE)

@@ -35,7 +35,7 @@ _SYNC_THRESHOLD = 250
 that its own 1,000 makes a single add twice as dear (chromadb 1.5.9, up to 10,000 entries; the same at 40,000)."""
 _PAGE = 250
 """Entries read together. Chroma hands out vectors as lists of numbers: more of them at a time outlive several passes of
-Python's collector, and take a tenth longer."""
+Python's collector."""
 _HANDLES = 256
 """Collections whose handles are remembered."""
 
