@@ -11,6 +11,9 @@ from functools import cache
 from importlib.resources import files
 
 
+_HINTS = " hints"
+
+
 @cache
 def load_sections(name: str) -> dict[str, tuple[str, ...]]:
     """The lines of `policy/data/<name>.txt` by section.
@@ -55,13 +58,25 @@ def load_pattern(name: str, section: str, *, lowered: bool = False) -> re.Patter
     return re.compile(lines, 0 if lowered else re.IGNORECASE)
 
 
-def occurs(name: str, section: str, lowered: str) -> bool:
-    """Whether the pattern of a section is found in a lower-case text.
+@cache
+def hints(name: str, section: str) -> tuple[str, ...]:
+    """The texts, one a line of "[<section> hints]", of which every match of a section holds one; () = there are none.
 
-    A section "<section> hints" has texts, one a line, of which every match holds one: looking for these comes first.
+    Looking for these first takes less time than for the pattern.
     """
-    hints = load_sections(name).get(f"{section} hints")
-    if hints is not None and not any(hint in lowered for hint in hints):
+    return load_sections(name).get(section + _HINTS, ())
+
+
+@cache
+def pattern_sections(name: str) -> tuple[str, ...]:
+    """The sections of a file of patterns but for those of hints."""
+    return tuple(section for section in load_sections(name) if not section.endswith(_HINTS))
+
+
+def occurs(name: str, section: str, lowered: str) -> bool:
+    """Whether the pattern of a section is found in a lower-case text."""
+    first = hints(name, section)
+    if first and not any(map(lowered.__contains__, first)):
         return False
     return load_pattern(name, section, lowered=True).search(lowered) is not None
 

@@ -17,7 +17,8 @@ ORDER = "order"
 """The kind of a clause that begins with a verb or says what must be."""
 _WORDS, _RULES = "suspicion_words", "suspicion_rules"
 _COMMON = "-"
-_PIECE = re.compile(r"https?://\S+|[^\s@]{1,64}@\S+|[^\W_]+(?:['.][^\W_]+)*|[.!?,;:\n]")
+_WORD = re.compile(r"[^\W_]+(?:['.][^\W_]+)*")
+_PIECE = re.compile(rf"https?://\S+|[^\s@]{{1,64}}@\S+|{_WORD.pattern}|[.!?,;:\n]")
 _SOFT = frozenset({"please", "now", "then", "and", "also", "just", "kindly", "so", "ok", "do", "simply", "immediately"})
 _MUST = frozenset({"must", "should", "shall"})
 _FIRST = frozenset({"always", "never", "please", "kindly", "don't", "ensure"})
@@ -49,6 +50,14 @@ def sentences(text: str) -> Iterator[tuple[int, frozenset[str]]]:
                 kinds.add(ORDER)
             starts = starts and piece in _SOFT
     yield len(text), frozenset(kinds)
+
+
+def is_harmless(text: str) -> bool:
+    """No sentence of a folded text can be a sign, for not even all its words together are; most texts are told here."""
+    if "@" in text or "://" in text:
+        return False
+    kinds = frozenset({ORDER}).union(*map(_kinds, {word[:_LETTERS] for word in _WORD.findall(text)}))
+    return is_plain(kinds) and not signs(kinds)
 
 
 def is_plain(kinds: frozenset[str]) -> bool:

@@ -14,12 +14,13 @@ import base64
 import binascii
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from pydantic import Field
 
 from memory_mgr.policy import orders
 from memory_mgr.policy.escaping import folded
-from memory_mgr.policy.lexicon import load_pattern, load_sections
+from memory_mgr.policy.lexicon import hints, load_pattern, pattern_sections
 from memory_mgr.policy.settings import Settings
 from memory_mgr.trust import SuspicionPolicy
 
@@ -32,11 +33,16 @@ _MARKUP = re.compile(
     "|[^\x00-\x7f\u2000-\u2bff\U0001f000-\U0001faff]+"
 )
 """Besides words: what frames a text for a machine, and letters that English has not."""
+_MARKUP_HINTS = (*"<>{}|`[(@", "##", "**", "--", "==", "://", "/etc/", ".ssh", ".env")
+"""Of which every match of it in an ASCII text holds one."""
 _AROUND = 200
 """Characters before and after what is out of the common that the patterns see."""
+_LETTER_BY_LETTER = re.compile(r"[ ._\-*][^\W_][ ._\-*][^\W_][ ._\-*]")
+"""What every match of `_SPACED` holds, found in less time."""
 _SPACED = re.compile(r"\b(?:[^\W_][ ._\-*]){3,}[^\W_]\b")
 _ENCODED = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
-_BLANK = re.compile(r"[^\S\n]+|(?<=\w)[-_*](?=\w)")
+_BLANK = re.compile(r"[^\S\n ][^\S\n]*| [^\S\n]+|(?<=\w)[-_*](?=\w)")
+"""What becomes one space; a lone space is left as it is."""
 _LEET = str.maketrans("013457@$", "oieastas")
 _DIGIT = re.compile(r"[0-9@$]")
 _WORDS_WITH_DIGITS = re.compile(r"\b(?=[a-z]*[0-9@$])[a-z0-9@$]{4,}\b")
@@ -72,18 +78,36 @@ def suspicions(text: str) -> tuple[str, ...]:
 def _signs(view: str) -> set[str]:
     """What one reading of a text is a sign of; the patterns, which cost much, see it only if it may have something."""
     found: set[str] = set()
-    spans = [(match.start(), match.end()) for match in _MARKUP.finditer(view)]
+    spans = _markup(view)
+    if not spans and orders.is_harmless(view):
+        return found
     start = 0
     for end, kinds in orders.sentences(view):
         found |= orders.signs(kinds)
         if not orders.is_plain(kinds):
             spans.append((start, end))
         start = end
-    for start, end in _merged(spans):
-        for name in load_sections(_FILE):
-            if name not in found and load_pattern(_FILE, name, lowered=True).search(view, start, end):
-                found.add(name)
+    merged = _merged(spans)
+    for name in _worth_looking(view):
+        pattern = load_pattern(_FILE, name, lowered=True)
+        if name not in found and any(pattern.search(view, start, end) for start, end in merged):
+            found.add(name)
     return found
+
+
+def _worth_looking(view: str) -> Iterator[str]:
+    """The sections of patterns that may be in a text; hints are of ASCII texts."""
+    for name in pattern_sections(_FILE):
+        first = hints(_FILE, name)
+        if not first or not view.isascii() or any(map(view.__contains__, first)):
+            yield name
+
+
+def _markup(view: str) -> list[tuple[int, int]]:
+    """Where a text has what is out of the common besides words."""
+    if view.isascii() and not any(map(view.__contains__, _MARKUP_HINTS)):
+        return []
+    return [match.span() for match in _MARKUP.finditer(view)]
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -103,7 +127,9 @@ def _views(text: str) -> list[str]:
     if not text.isascii():
         # As it is written: scripts that are not Latin lose letters when they are read as if they were.
         views.append(unicodedata.normalize("NFKC", text).casefold())
-    joined = _SPACED.sub(lambda run: re.sub(r"[ ._\-*]", "", run.group()), views[0])
+    joined = views[0]
+    if _LETTER_BY_LETTER.search(joined):
+        joined = _SPACED.sub(lambda run: re.sub(r"[ ._\-*]", "", run.group()), joined)
     respelt = joined
     if _DIGIT.search(joined):
         respelt = _WORDS_WITH_DIGITS.sub(lambda word: word.group().translate(_LEET), joined)

@@ -36,12 +36,11 @@ def said_before(catalog: Catalog, tier: MemoryType, source: str, moment: datetim
 
 def occurrences(catalog: Catalog, words: Iterable[str]) -> dict[str, int]:
     """In how many entries each word occurs, counted up to 10."""
-    queries = {word: f'own : "{terms}"' for word in set(words) if (terms := index_text(word).replace('"', " ").strip())}
-    often = catalog.seen_often
+    wanted, often = set(words), catalog.seen_often
+    asked = {w: f'own : "{terms}"' for w in wanted - often if (terms := index_text(w).replace('"', " ").strip())}
     rows = catalog.all_rows(
-        "SELECT value, (SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH value LIMIT ?)) FROM json_each(?)",
-        (_SEEN_OFTEN, json.dumps([query for query in queries.values() if query not in often])),
+        "SELECT key, (SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH value LIMIT ?)) FROM json_each(?)",
+        (_SEEN_OFTEN, json.dumps(asked)),
     )
-    counts = dict(rows)
-    often.update(query for query, count in rows if count >= _SEEN_OFTEN and len(often) < _REMEMBERED)
-    return {word: int(counts.get(query, _SEEN_OFTEN)) for word, query in queries.items()}
+    often.update(word for word, count in rows if count >= _SEEN_OFTEN and len(often) < _REMEMBERED)
+    return dict.fromkeys(wanted & often, _SEEN_OFTEN) | dict(rows)

@@ -40,6 +40,7 @@ _AFTER = """
 SELECT rowid, ts, seq FROM entries WHERE tier = ? AND source = ? AND (ts, seq) > (?, ?) AND whole IS NULL
 ORDER BY ts, seq
 """
+_LAST = "SELECT ts, seq FROM entries WHERE tier = ? AND source = ? AND whole IS NULL ORDER BY ts DESC, seq DESC LIMIT 1"
 _PLACES = """
 SELECT tier, source, ts, seq FROM json_each(?) AS wanted CROSS JOIN entries e ON e.rowid = wanted.value
 """
@@ -83,8 +84,19 @@ class WordIndex:
 
     def after(self, entries: Iterable[MemoryEntry]) -> set[int]:
         """The rows whose context columns will show any of these entries, which are yet to be written."""
-        places = ((e.memory_type.value, e.source, e.timestamp.timestamp(), e.sequence) for e in entries)
-        return {rowid for place in places for rowid in self._later(*place)}
+        streams: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
+        for entry in entries:
+            if entry.source is not None:
+                moment = (entry.timestamp.timestamp(), entry.sequence)
+                streams[entry.memory_type.value, entry.source].append(moment)
+        return {rowid for stream, moments in streams.items() for rowid in self._after_some(stream, moments)}
+
+    def _after_some(self, stream: tuple[str, str], moments: Iterable[tuple[float, int]]) -> Iterator[int]:
+        """The next rows after moments of a stream; mostly all there is was before, which is asked once."""
+        last = self._db.execute(_LAST, stream).fetchone()
+        for moment in moments:
+            if last is not None and moment < last:
+                yield from self._later(*stream, *moment)
 
     def _later(self, tier: str, source: str | None, ts: float, seq: int) -> Iterator[int]:
         """The next rows of a stream, as many as context reaches; with the last one those of the same moment."""
