@@ -88,23 +88,61 @@ class Observed(Protocol):
 S = TypeVar("S", bound=Observed)
 
 
+class _Watch:
+    """One call from its beginning to its end."""
+
+    def __init__(self, observer: Observer, name: str) -> None:
+        self._observer = observer
+        self._name = name
+        self._started_at = datetime.now(UTC)
+        self._start = time.perf_counter()
+
+    def begins(self, call: Callable[[], R]) -> R:
+        """What `call` returns is not the end; an error is."""
+        try:
+            return call()
+        except BaseException as error:
+            self._tell({}, type(error).__name__)
+            raise
+
+    def ends(self, call: Callable[[], R]) -> R:
+        """What `call` returns is the result."""
+        result = self.begins(call)
+        self._tell(_counts(result), None)
+        return result
+
+    def _tell(self, counts: Mapping[str, int], error: str | None) -> None:
+        self._observer.tell(self._name, self._started_at, time.perf_counter() - self._start, counts, error)
+
+
 def observed(name: str) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Let `on_event` know of each call of a method under this name."""
 
     def around(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
         @functools.wraps(method)
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            observer = self._observer
-            if observer.hook is None:
+            if self._observer.hook is None:
                 return method(self, *args, **kwargs)
-            started_at, start = datetime.now(UTC), time.perf_counter()
-            try:
-                result = method(self, *args, **kwargs)
-            except BaseException as error:
-                observer.tell(name, started_at, time.perf_counter() - start, {}, type(error).__name__)
-                raise
-            observer.tell(name, started_at, time.perf_counter() - start, _counts(result), None)
-            return result
+            return _Watch(self._observer, name).ends(lambda: method(self, *args, **kwargs))
+
+        return call
+
+    return around
+
+
+def observed_to_its_end(
+    name: str,
+) -> Callable[[Callable[Concatenate[S, P], Callable[[], R]]], Callable[Concatenate[S, P], Callable[[], R]]]:
+    """As `observed`, of a method that begins a call and returns what waits for its result."""
+
+    def around(begin: Callable[Concatenate[S, P], Callable[[], R]]) -> Callable[Concatenate[S, P], Callable[[], R]]:
+        @functools.wraps(begin)
+        def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> Callable[[], R]:
+            if self._observer.hook is None:
+                return begin(self, *args, **kwargs)
+            watch = _Watch(self._observer, name)
+            end = watch.begins(lambda: begin(self, *args, **kwargs))
+            return lambda: watch.ends(end)
 
         return call
 

@@ -7,51 +7,24 @@ holds the interpreter lock while it writes: a busy async service does better wit
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import functools
 import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from memory_mgr.config import MemoryConfig
-from memory_mgr.engine.coalescing import ENOUGH
 from memory_mgr.engine.manager import SyncMemoryManager
 from memory_mgr.errors import ConfigurationError, ManagerClosedError
 from memory_mgr.policy.eviction import EvictionConfig
-from memory_mgr.types import Namespace
+from memory_mgr.types import JSON, MemoryEntry, MemoryType, Namespace, NewMemory
+from memory_mgr.workers import Workers
 
 if TYPE_CHECKING:
     from memory_mgr.conversation import ConversationContext
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-WORKERS = ENOUGH
-"""Threads at most; adds that wait together are written together, so more of them means fewer writes."""
-
-
-class Workers:
-    """A pool of threads that outlives any event loop; shared by a manager and those scoped from it."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="memory-mgr")
-
-    async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `call` in a worker thread, in the caller's context."""
-        context = contextvars.copy_context()
-        work = functools.partial(context.run, call, *args, **kwargs)
-        try:
-            future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        except RuntimeError as error:
-            raise ManagerClosedError from error
-        return await future
-
-    def close(self) -> None:
-        """Let the threads end; those at work finish first."""
-        self._pool.shutdown(wait=False)
 
 
 def asynchronous(
@@ -66,22 +39,11 @@ def asynchronous(
     return call
 
 
-def adding(
+def twin_of(
     method: Callable[Concatenate[SyncMemoryManager, P], R],
-) -> Callable[Concatenate[MemoryManager, P], Coroutine[Any, Any, R]]:
-    """As `asynchronous`, and announced before its thread begins: what is added at once is written at once."""
-    plain = asynchronous(method)
-
-    @functools.wraps(method)
-    async def call(self: MemoryManager, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        sync = self._sync
-        if sync is None:
-            return await plain(self, *args, **kwargs)
-        with sync._runtime.writer.announce() as coming:
-            await asyncio.sleep(0)  # all that begin in this turn of the event loop are announced before one is made
-            return await self.workers.run(coming.bring, functools.partial(self._call, method, *args, **kwargs))
-
-    return call
+) -> Callable[[Callable[..., Coroutine[Any, Any, R]]], Callable[Concatenate[MemoryManager, P], Coroutine[Any, Any, R]]]:
+    """Gives a method that is written out the signature and documentation of its blocking twin."""
+    return functools.wraps(method)
 
 
 class MemoryManager:
@@ -161,8 +123,28 @@ class MemoryManager:
 
         return ConversationContext(conversation_id, memory=self, short_term=short_term)
 
-    add_memory = adding(SyncMemoryManager.add_memory)
-    add_memories = adding(SyncMemoryManager.add_memories)
+    @twin_of(SyncMemoryManager.add_memory)
+    async def add_memory(
+        self,
+        content: str,
+        memory_type: MemoryType | str = MemoryType.LONG_TERM,
+        metadata: Mapping[str, JSON] | None = None,
+        **fields: Any,
+    ) -> MemoryEntry:
+        """As its twin."""
+        new = NewMemory(content=content, metadata=metadata, **fields)
+        return (await self.add_memories([new], memory_type))[0]
+
+    @twin_of(SyncMemoryManager.add_memories)
+    async def add_memories(
+        self, memories: Sequence[NewMemory | str], memory_type: MemoryType | str = MemoryType.LONG_TERM
+    ) -> list[MemoryEntry]:
+        """As its twin; what is added in the same turn of the event loop is written together."""
+        sync = self._sync
+        if sync is None or sync._runtime.writer.prepares_slowly:
+            return await self.workers.run(self._call, SyncMemoryManager.add_memories, memories, memory_type)
+        return await self.workers.run_with_others(lambda: self.sync._begin_adding(memories, memory_type))
+
     put_memories = asynchronous(SyncMemoryManager.put_memories)
     search_memory = asynchronous(SyncMemoryManager.search_memory)
     similar_memories = asynchronous(SyncMemoryManager.similar_memories)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from memory_mgr.engine import validation as check
 from memory_mgr.engine.scope import Scope
 from memory_mgr.engine.writing import found
 from memory_mgr.errors import InvalidInputError
-from memory_mgr.events import observed
+from memory_mgr.events import observed, observed_to_its_end
 from memory_mgr.trust import Origin
 from memory_mgr.types import JSON, MemoryEntry, MemoryType, NewMemory
 
@@ -57,7 +57,6 @@ class Changing(Scope):
         )
         return self.add_memories([new], memory_type)[0]
 
-    @observed("add")
     def add_memories(
         self, memories: Sequence[NewMemory | str], memory_type: MemoryType | str = MemoryType.LONG_TERM
     ) -> list[MemoryEntry]:
@@ -68,13 +67,20 @@ class Changing(Scope):
             EmbeddingError: The embedder failed; nothing was written.
             StoreError: The store failed.
         """
+        return self._begin_adding(memories, memory_type)()
+
+    @observed_to_its_end("add")
+    def _begin_adding(
+        self, memories: Sequence[NewMemory | str], memory_type: MemoryType | str
+    ) -> Callable[[], list[MemoryEntry]]:
+        """Check and queue memories; what is returned waits until they are stored."""
         self._writable()
         tier = check.checked_tier(memory_type)
         if isinstance(memories, str):
             raise InvalidInputError("memories is a single string; pass a list, or use add_memory")
         news = [check.checked_new(item) for item in check.checked_list(memories, "memories")]
         check.refuse_clashes(news)
-        return self._runtime.writer.add(self.namespace, tier, news, self._default_ttl(tier))
+        return self._runtime.writer.begin_adding(self.namespace, tier, news, self._default_ttl(tier))
 
     @observed("put")
     def put_memories(

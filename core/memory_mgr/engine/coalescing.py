@@ -7,9 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,44 +29,6 @@ class _Ticket(Generic[T, R]):
         self.done = False
         self.result: R | None = None
         self.error: BaseException | None = None
-
-
-class Coming:
-    """A caller on its way to a coalescer, announced before its thread begins; until `over`, a leader waits for it.
-
-    Args:
-        coalescer: Where it was announced.
-    """
-
-    def __init__(self, coalescer: Coalescer[Any, Any]) -> None:
-        self.coalescer = coalescer
-        self._over = False
-
-    def bring(self, call: Callable[[], T]) -> T:
-        """Make the call that was announced, in whatever thread."""
-        token = _COMING.set(self)
-        try:
-            return call()
-        finally:
-            _COMING.reset(token)
-
-    def over(self) -> None:
-        """Its item is queued, or never will be; twice does no harm."""
-        if not self._over:
-            self._over = True
-            self.coalescer.arrived()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.over()
-
-
-_COMING: ContextVar[Coming | None] = ContextVar("memory_mgr_coming", default=None)
-"""The announcement of the call that is being made."""
 
 
 class Coalescer(Generic[T, R]):
@@ -104,31 +64,25 @@ class Coalescer(Generic[T, R]):
         self._arrival = threading.Condition(self._lock)
         self._end = threading.Condition(self._lock)  # of a batch: all whose items are done leave at once
 
-    def announce(self) -> Coming:
-        """Note that a caller is on its way; whoever announces it sees to it that it is `over` some time."""
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """While an item is being made that will be queued."""
         with self._lock:
             self._coming += 1
-        return Coming(self)
-
-    def arrived(self) -> None:
-        """One that was announced has queued its item, or never will."""
-        with self._lock:
-            self._coming -= 1
-            if not self._awaited():
-                self._arrival.notify_all()
-
-    @contextmanager
-    def announced(self) -> Iterator[Callable[[T], Callable[[], R]]]:
-        """While an item is being made; yields what queues it, which gives what waits for its result."""
-        before = _COMING.get()
-        with before if before is not None and before.coalescer is self else self.announce():
-            yield self._queued
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= 1
+                if not self._awaited():
+                    self._arrival.notify_all()
 
     def submit(self, item: T) -> R:
         """Wait until `item` was processed; its result."""
-        return self._queued(item)()
+        return self.queue(item)()
 
-    def _queued(self, item: T) -> Callable[[], R]:
+    def queue(self, item: T) -> Callable[[], R]:
+        """Let `item` be processed with the others; what waits for its result, and sees to it if nobody else does."""
         ticket: _Ticket[T, R] = _Ticket(item)
         self._queue.append(ticket)
         return lambda: self._result(ticket)

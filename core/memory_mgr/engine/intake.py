@@ -50,6 +50,11 @@ class Intake:
         """Who acts now."""
         return current_actor() or self._actor
 
+    @property
+    def redacts(self) -> bool:
+        """Whether a redactor is asked."""
+        return self._redactor is not None
+
     def new(self, new: NewMemory) -> NewMemory:
         """A memory as it will be stored.
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_mgr.engine.coalescing import Coalescer, Coming
+from memory_mgr.engine.coalescing import Coalescer
 from memory_mgr.engine.intake import Intake
 from memory_mgr.engine.messages import said
 from memory_mgr.engine.pool import RepositoryPool
@@ -118,19 +118,29 @@ class Writer:
         Raises:
             InvalidInputError: An id exists already with other content or in another tier.
         """
-        if not news:
-            return []
-        with self._additions.announced() as queued:
-            result = queued(self._addition(namespace, tier, news, ttl_seconds))
-        stored = result()
-        whole = [entry for entry in stored if entry.kind != PASSAGE]
-        if whole[0].kind in _SCORED:  # what is made of other entries, such as a summary, makes nothing due
-            self._stored(namespace, len(whole))
-        return whole
+        return self.begin_adding(namespace, tier, news, ttl_seconds)()
 
-    def announce(self) -> Coming:
-        """Note that a caller of `add` is on its way: what others add may wait a moment to be written with it."""
-        return self._additions.announce()
+    def begin_adding(
+        self, namespace: Namespace, tier: MemoryType, news: Sequence[NewMemory], ttl_seconds: float | None
+    ) -> Callable[[], list[MemoryEntry]]:
+        """As `add`, but returns when they are queued; what is returned waits until they are stored."""
+        if not news:
+            return list
+        with self._additions.announced():
+            result = self._additions.queue(self._addition(namespace, tier, news, ttl_seconds))
+
+        def stored() -> list[MemoryEntry]:
+            whole = [entry for entry in result() if entry.kind != PASSAGE]
+            if whole[0].kind in _SCORED:  # what is made of other entries, such as a summary, makes nothing due
+                self._stored(namespace, len(whole))
+            return whole
+
+        return stored
+
+    @property
+    def prepares_slowly(self) -> bool:
+        """What is plugged in is asked before a memory is queued; callers are better off in threads of their own."""
+        return self._score_apart or self._intake.redacts
 
     def _addition(
         self, namespace: Namespace, tier: MemoryType, news: Sequence[NewMemory], ttl_seconds: float | None

@@ -10,7 +10,6 @@ import re
 from functools import cache
 from importlib.resources import files
 
-
 _HINTS = " hints"
 
 

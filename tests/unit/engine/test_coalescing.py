@@ -50,11 +50,11 @@ def test_those_who_announced_an_item_are_waited_for() -> None:
         return items
 
     coalescer: Coalescer[int, int] = Coalescer(process, lambda _: 1, limit=8, patience_seconds=60)
-    with ThreadPoolExecutor(2) as pool, coalescer.announced() as queued:
+    with ThreadPoolExecutor(2) as pool, coalescer.announced():
         leader = pool.submit(coalescer.submit, 1)
         while not coalescer._led:
             threading.Event().wait(0)
-        waiting = queued(2)
+        waiting = coalescer.queue(2)
     assert (waiting(), leader.result()) == (2, 1)
     assert batches == [[1, 2]]
     hasty: Coalescer[int, int] = Coalescer(process, lambda _: 1, limit=8, patience_seconds=0.001)
@@ -62,30 +62,13 @@ def test_those_who_announced_an_item_are_waited_for() -> None:
         assert hasty.submit(3) == 3
 
 
-def test_who_was_announced_elsewhere_is_waited_for_until_it_has_queued_or_given_up() -> None:
-    """An announcement is carried into the thread that makes the call; one that comes to nothing holds up nobody."""
+def test_what_one_thread_queues_is_processed_together() -> None:
+    """Who brings several items waits for all in one go, and each result is there when it is asked for."""
     batches: list[list[int]] = []
-    coalescer: Coalescer[int, int] = Coalescer(
-        lambda items: batches.append(sorted(items)) or items, lambda _: 1, limit=8, patience_seconds=60
-    )
-
-    def add(item: int) -> int:
-        with coalescer.announced() as queued:
-            result = queued(item)
-        return result()
-
-    with ThreadPoolExecutor(2) as pool:
-        coming = [coalescer.announce() for _ in range(3)]
-        futures = [pool.submit(coming[n].bring, lambda n=n: add(n)) for n in range(2)]
-        while len(coalescer._queue) < 2:
-            threading.Event().wait(0)
-        assert not batches
-        coming[2].over()
-        assert sorted(f.result() for f in futures) == [0, 1]
-    assert batches == [[0, 1]]
-    for one in coming:
-        one.over()
-    assert add(2) == 2
+    coalescer: Coalescer[int, int] = Coalescer(lambda items: batches.append(items) or items, lambda _: 1, limit=3)
+    results = [coalescer.queue(item) for item in range(5)]
+    assert [result() for result in results] == list(range(5))
+    assert batches == [[0, 1, 2], [3, 4]]
 
 
 def test_enough_callers_do_not_wait_for_more() -> None:
@@ -94,7 +77,7 @@ def test_enough_callers_do_not_wait_for_more() -> None:
     coalescer: Coalescer[int, int] = Coalescer(
         lambda items: batches.append(len(items)) or items, lambda _: 1, limit=500, patience_seconds=60
     )
-    with coalescer.announce(), ThreadPoolExecutor(ENOUGH) as pool:
+    with coalescer.announced(), ThreadPoolExecutor(ENOUGH) as pool:
         assert list(pool.map(coalescer.submit, range(ENOUGH))) == list(range(ENOUGH))
     assert batches == [ENOUGH]
 
@@ -118,11 +101,11 @@ def test_callers_whose_items_are_done_leave_before_the_next_batch_is() -> None:
         left.wait(10)
 
     with ThreadPoolExecutor(3) as pool:
-        with coalescer.announced() as queued:
+        with coalescer.announced():
             leader = pool.submit(add, 0)
             while not coalescer._led:
                 threading.Event().wait(0)
-            second = queued(1)
+            second = coalescer.queue(1)
         futures = [leader, pool.submit(lambda: (second(), left.wait(10)))]
         assert first_begun.wait(10)
         futures.append(pool.submit(coalescer.submit, 2))

@@ -23,8 +23,10 @@ from memory_mgr import (
     NewMemory,
     SyncMemoryManager,
 )
+from memory_mgr.actors import acting_as
 from memory_mgr.engine.conversation import SyncConversationContext
 from memory_mgr.errors import SuspiciousContentError
+from memory_mgr.events import Event
 from memory_mgr.policy.suspicion import SuspicionConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.testing import FakeEmbedder
@@ -149,22 +151,56 @@ def test_a_slow_scorer_is_asked_by_each_caller_at_the_same_time(config: MemoryCo
 
 
 def test_a_cancelled_add_is_waited_for_no_longer(config: MemoryConfig) -> None:
-    """Cancelled before its thread begins it writes nothing, and those that follow do not wait for it."""
+    """Cancelled before its thread begins it writes nothing, and those that came with it are stored."""
 
     async def add_some() -> None:
         async with MemoryManager(config) as memory:
             tasks = [asyncio.create_task(memory.add_memory(f"fact number {n}")) for n in range(8)]
-            await asyncio.sleep(0)  # all are announced, none is made
-            additions = memory.sync._runtime.writer._additions
-            assert additions._coming == 8
+            await asyncio.sleep(0)  # all have begun, none has a thread yet
             for task in tasks[:4]:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert [isinstance(result, asyncio.CancelledError) for result in results] == [True] * 4 + [False] * 4
-            assert additions._coming == 0
             assert (await memory.stats()).total == 4
 
     asyncio.run(add_some())
+
+
+def test_adds_keep_their_callers_context(config: MemoryConfig) -> None:
+    """Made in one thread, each says who acts for it, and is told to `on_event` from its beginning to its end."""
+    told: list[Event] = []
+
+    async def add_as(memory: MemoryManager, name: str) -> MemoryEntry:
+        with acting_as(name):
+            return await memory.add_memory(f"{name} likes tea")
+
+    async def add_two() -> list[MemoryEntry]:
+        async with MemoryManager(config.replaced(on_event=told.append)) as memory:
+            with pytest.raises(InvalidInputError):
+                await memory.add_memory(" ")
+            return await asyncio.gather(add_as(memory, "ann"), add_as(memory, "bob"))
+
+    assert [entry.details["by"] for entry in asyncio.run(add_two())] == ["ann", "bob"]
+    assert [(e.name, e.error, e.counts) for e in told] == [
+        ("add", "InvalidInputError", {}),
+        ("add", None, {"entries": 1}),
+        ("add", None, {"entries": 1}),
+    ]
+
+
+def test_loops_in_several_threads_add_at_once(config: MemoryConfig) -> None:
+    """Each loop gets its own results, whoever writes them."""
+    memory = MemoryManager(config)
+
+    async def add_some(loop: int) -> list[str]:
+        entries = await asyncio.gather(*(memory.add_memory(f"fact {n} of loop {loop}") for n in range(70)))
+        return [entry.content for entry in entries]
+
+    with ThreadPoolExecutor(4) as pool:
+        texts = list(pool.map(lambda loop: asyncio.run(add_some(loop)), range(4)))
+    assert texts == [[f"fact {n} of loop {loop}" for n in range(70)] for loop in range(4)]
+    assert memory.sync.stats().total == 280
+    memory.close_now()
 
 
 def test_what_was_acknowledged_while_closing_is_stored(config: MemoryConfig) -> None:

@@ -6,25 +6,30 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from memory_mgr.policy.lexicon import load_pattern, load_sections, occurs
+from memory_mgr.policy.lexicon import hints, load_pattern, load_sections, occurs, pattern_sections
 
-HINTED = [section.removesuffix(" hints") for section in load_sections("importance_words") if section.endswith(" hints")]
+HINTED = [
+    (name, section)
+    for name in ("importance_words", "suspicion_patterns")
+    for section in pattern_sections(name)
+    if hints(name, section)
+]
 
 
-@pytest.mark.parametrize("section", HINTED)
+@pytest.mark.parametrize(("name", "section"), HINTED)
 @given(data=st.data())
-def test_every_match_holds_a_hint(section: str, data: st.DataObject) -> None:
+def test_every_match_holds_a_hint(name: str, section: str, data: st.DataObject) -> None:
     """A text that a pattern matches is looked at, whichever line it matches and whatever stands around it."""
-    line = data.draw(st.sampled_from(load_sections("importance_words")[section]))
+    line = data.draw(st.sampled_from([line for line in load_sections(name)[section] if line.isascii()]))
     text = data.draw(st.from_regex(line, alphabet=st.characters(codec="ascii"))).lower()
-    assume(load_pattern("importance_words", section).search(text))
-    assert occurs("importance_words", section, text)
+    assume(load_pattern(name, section).search(text))
+    assert occurs(name, section, text)
 
 
 def test_a_text_with_a_hint_alone_is_no_match() -> None:
     """The hint only says that it is worth looking."""
     assert HINTED
-    for section in HINTED:
-        for hint in load_sections("importance_words")[f"{section} hints"]:
-            found = load_pattern("importance_words", section).search(f"xx{hint}xx") is not None
-            assert occurs("importance_words", section, f"xx{hint}xx") == found
+    for name, section in HINTED:
+        for hint in hints(name, section):
+            found = load_pattern(name, section).search(f"xx{hint}xx") is not None
+            assert occurs(name, section, f"xx{hint}xx") == found
