@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from memory_mgr.policy.lexical import index_text
+from memory_mgr.policy.remembered import WORD_CHARACTERS, remembered
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.types import MemoryType
 
@@ -37,10 +38,17 @@ def said_before(catalog: Catalog, tier: MemoryType, source: str, moment: datetim
 def occurrences(catalog: Catalog, words: Iterable[str]) -> dict[str, int]:
     """In how many entries each word occurs, counted up to 10."""
     wanted, often = set(words), catalog.seen_often
-    asked = {w: f'own : "{terms}"' for w in wanted - often if (terms := index_text(w).replace('"', " ").strip())}
+    asked = {word: query for word in wanted - often if (query := _query(word))}
     rows = catalog.all_rows(
         "SELECT key, (SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH value LIMIT ?)) FROM json_each(?)",
         (_SEEN_OFTEN, json.dumps(asked)),
     )
     often.update(word for word, count in rows if count >= _SEEN_OFTEN and len(often) < _REMEMBERED)
     return dict.fromkeys(wanted & often, _SEEN_OFTEN) | dict(rows)
+
+
+@remembered(8192, WORD_CHARACTERS)
+def _query(word: str) -> str:
+    """What finds the entries that hold a word; "" if there is nothing to find."""
+    terms = index_text(word).replace('"', " ").strip()
+    return f'own : "{terms}"' if terms else ""
