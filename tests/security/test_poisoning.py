@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from memory_mgr import Message, NewMemory, SyncMemoryManager
 from memory_mgr.policy import orders, suspicion
 from memory_mgr.policy.escaping import folded
 from memory_mgr.policy.eviction import EvictionConfig
+from memory_mgr.policy.lexicon import load_pattern, load_sections
 from memory_mgr.policy.suspicion import suspicions
 from memory_mgr.types import Role
 
@@ -83,6 +84,16 @@ def test_what_is_passed_at_a_glance_is_passed_at_length(text: str) -> None:
     assert suspicion._markup(view) == [match.span() for match in suspicion._MARKUP.finditer(view)]
     hidden = suspicion._SPACED.search(view) is not None
     assert not hidden or suspicion._LETTER_BY_LETTER.search(view)
+
+
+@pytest.mark.parametrize("kind", load_sections("suspicion_words"))
+@given(data=st.data())
+def test_a_word_of_a_kind_is_known_by_its_first_letter(kind: str, data: st.DataObject) -> None:
+    """No line of words is left out when they are told apart by how they begin."""
+    line = data.draw(st.sampled_from(load_sections("suspicion_words")[kind]))
+    word = data.draw(st.from_regex(line, fullmatch=True)).casefold().removesuffix("'s")
+    assume(load_pattern("suspicion_words", kind).fullmatch(word))
+    assert kind.removeprefix("-") in orders._kinds(word)
 
 
 def test_most_attacks_are_flagged_and_ordinary_talk_is_not() -> None:
