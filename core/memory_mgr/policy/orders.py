@@ -89,13 +89,16 @@ def _rules() -> tuple[tuple[str, frozenset[str]], ...]:
 
 @cache
 def _of_any_kind() -> dict[str, re.Pattern[str]]:
-    """What words of any kind look like by their first letter, "" for all others: what most words are not is told at
-    once, at a small part of the cost of asking for each kind."""
+    """What words of any kind look like, by their first letter, "" for all other letters.
+
+    What most words are not is told at once, at a small part of the cost of asking for each kind.
+    """
     by_letter: dict[str, list[str]] = {"": []}
     for line in (line for section in load_sections(_WORDS).values() for line in section):
         for word in _ALTERNATIVE.split(line):
             by_letter.setdefault(word[0] if _FIXED_LETTER.match(word) else "", []).append(word)
-    return {letter: re.compile("|".join(dict.fromkeys([*words, *by_letter[""]]))) for letter, words in by_letter.items()}
+    anywhere = by_letter[""]
+    return {letter: re.compile("|".join(dict.fromkeys(words + anywhere))) for letter, words in by_letter.items()}
 
 
 @lru_cache(maxsize=8192)
