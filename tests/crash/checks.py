@@ -21,7 +21,7 @@ def check_consistent(memory: SyncMemoryManager) -> None:
         stored = {
             tier: [
                 (entry, vector)
-                for batch, vectors in memory._runtime.store.scan(memory.namespace, tier, with_vectors=True)
+                for batch, vectors, _ in memory._runtime.store.scan(memory.namespace, tier, with_vectors=True)
                 for entry, vector in zip(batch, vectors if vectors is not None else (), strict=True)
             ]
             for tier in MemoryType

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,20 @@ class EmbeddingSpace:
 
     embedder: str
     dimensions: int
+
+
+class Scanned(NamedTuple):
+    """Some of the entries of a tier.
+
+    Attributes:
+        entries: What they say.
+        vectors: Of shape (len(entries), dimensions); None if they were not asked for.
+        records: Each entry as `stores.codec.encode_entry` would write it, if the store has that at hand.
+    """
+
+    entries: list[MemoryEntry]
+    vectors: Vectors | None
+    records: list[str] | None = None
 
 
 class VectorStore(Protocol):
@@ -65,8 +79,8 @@ class VectorStore(Protocol):
 
     def scan(
         self, namespace: Namespace, tier: MemoryType, *, with_vectors: bool, batch: int = 1000
-    ) -> Iterator[tuple[list[MemoryEntry], Vectors | None]]:
-        """All entries in batches, in no particular order, with vectors of shape (n, dimensions) if asked."""
+    ) -> Iterator[Scanned]:
+        """All entries in batches, in no particular order."""
         ...
 
     def compact(self, namespace: Namespace, tier: MemoryType) -> None:

@@ -14,21 +14,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memory_mgr.policy.cues import is_question, speaker_of, substance
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.stores.catalog_ranking import CatalogRanking
-from memory_mgr.stores.codec import encode_entry
-from memory_mgr.stores.filters import flatten
+from memory_mgr.stores.catalog_rows import Rows, rows_of, shown
 from memory_mgr.stores.quantized import Quantized, quantized
 from memory_mgr.stores.word_index import WordIndex
-from memory_mgr.types import PASSAGE, MemoryEntry, Namespace
+from memory_mgr.types import MemoryEntry, Namespace
 
-Rows = Sequence[NDArray[np.float32]] | NDArray[np.float32]
+Matrix = Sequence[NDArray[np.float32]] | NDArray[np.float32]
 
 _WORDS = "words"
 """The setting that tells how the words were indexed."""
-_NO_VECTOR = 0.0
-"""The scale of an entry that is not found by its meaning: None keeps the vector that is there."""
 _KNOWN = """
 SELECT e.id, e.rowid, e.tier, e.source, e.ts, e.seq, e.speaker, e.content
 FROM json_each(?) AS wanted CROSS JOIN entries e ON e.id = wanted.value
@@ -69,7 +65,7 @@ class Catalog(CatalogRanking):
         self._words = WordIndex(self.db, recall)
 
     def apply(
-        self, entries: Sequence[MemoryEntry] = (), vectors: Rows | None = None, removed: Sequence[str] = ()
+        self, entries: Sequence[MemoryEntry] = (), vectors: Matrix | None = None, removed: Sequence[str] = ()
     ) -> None:
         """Make the catalog say what Chroma now says, in one transaction.
 
@@ -86,13 +82,13 @@ class Catalog(CatalogRanking):
             self._refresh(changed, gone)
 
     def _apply(
-        self, entries: Sequence[MemoryEntry], vectors: Rows | None, removed: Sequence[str]
+        self, entries: Sequence[MemoryEntry], vectors: Matrix | None, removed: Sequence[str]
     ) -> tuple[Collection[int], Collection[int]]:
         """Which rows were written, and which are gone."""
         self.renew_words()
         known = self._known([*removed, *(entry.id for entry in entries)])
         gone = {known.pop(i).rowid for i in dict.fromkeys(removed) if i in known}
-        changed = [e for e in entries if e.id not in known or known[e.id].shown != _shown(e)]
+        changed = [e for e in entries if e.id not in known or known[e.id].shown != shown(e)]
         leaving = gone | {known[e.id].rowid for e in changed if e.id in known}
         stale = self._words.following(leaving) | self._words.after(changed)
         self._words.remove(leaving | stale)
@@ -101,11 +97,16 @@ class Catalog(CatalogRanking):
         self._words.index((stale - gone) | {rowids[entry.id] for entry in changed})
         return {rowids[entry.id] for entry in entries}, gone
 
-    def load(self, entries: Sequence[MemoryEntry], vectors: Sequence[Quantized]) -> None:
-        """Write many rows without their words, for `index_words` to follow; `apply` is for all else."""
+    def load(self, rows: Rows, replaced: Collection[int]) -> None:
+        """Write many rows without their words, for `index_words` to follow; `apply` is for all else.
+
+        Args:
+            rows: What to write.
+            replaced: Which of them were loaded before, with other content.
+        """
         with self.transaction():
             self._columns = None
-            self._put(entries, vectors, self._known([entry.id for entry in entries]))
+            self._write(rows, replaced)
 
     def unload(self, ids: Sequence[str]) -> None:
         """Take rows out again that were loaded and have no words yet."""
@@ -146,18 +147,13 @@ class Catalog(CatalogRanking):
         (last,) = self.db.execute("SELECT coalesce(max(rowid), 0) FROM entries").fetchone()
         fresh = (entry.id for entry in entries if entry.id not in known)
         rowids = {i: row.rowid for i, row in known.items()} | {i: n for n, i in enumerate(fresh, last + 1)}
-        stored: Sequence[tuple[bytes | None, float | None]]
-        stored = [(None, None)] * len(entries) if vectors is None else vectors
-        self.insert(
-            _UPSERT,
-            [_row(entry, rowids[entry.id], *vector) for entry, vector in zip(entries, stored, strict=True)],
-        )
-        self._forget_attributes([row.rowid for row in known.values()])
-        self.insert(
-            _ATTRIBUTES,
-            [(key, kind, value, rowids[entry.id]) for entry in entries for key, kind, value in flatten(entry.metadata)],
-        )
+        self._write(rows_of(entries, vectors, rowids), [row.rowid for row in known.values()])
         return rowids
+
+    def _write(self, rows: Rows, replaced: Collection[int]) -> None:
+        self.insert(_UPSERT, rows.entries)
+        self._forget_attributes(replaced)
+        self.insert(_ATTRIBUTES, rows.attributes)
 
     def _remove(self, rowids: Collection[int]) -> None:
         self._forget_attributes(rowids)
@@ -176,30 +172,3 @@ class Catalog(CatalogRanking):
                     rowids += (row[0] for row in self.all_rows(sql, (times, moment, memory_id)))
             if self._columns is not None:
                 self._columns.note_recalled(rowids, moment)
-
-
-def _shown(entry: MemoryEntry) -> tuple[object, ...]:
-    """What the word index says of an entry and its neighbours: place in the stream, speaker, text."""
-    stream = (entry.memory_type.value, entry.source, entry.timestamp.timestamp(), entry.sequence)
-    return (*stream, entry.speaker, entry.content)
-
-
-def _row(entry: MemoryEntry, rowid: int, vector: bytes | None, scale: float | None) -> tuple[object, ...]:
-    hidden = entry.found_by == ()
-    return (
-        rowid,
-        entry.id,
-        *_shown(entry),
-        entry.importance_score,
-        entry.expires_at.timestamp() if entry.expires_at else None,
-        entry.superseded_by,
-        entry.pinned,
-        entry.kind,
-        entry.details.get("whole") if entry.kind == PASSAGE else None,
-        encode_entry(entry),
-        entry.speaker or speaker_of(entry.content),
-        substance(entry.content),
-        is_question(entry.content),
-        None if hidden else vector,
-        _NO_VECTOR if hidden else scale,
-    )

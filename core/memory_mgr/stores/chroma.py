@@ -21,21 +21,16 @@ from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreE
 from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores import base, chroma_compaction
-from memory_mgr.stores.base import EmbeddingSpace
+from memory_mgr.stores.base import EmbeddingSpace, Scanned
 from memory_mgr.stores.chroma_connection import ChromaConnection, Clients
+from memory_mgr.stores.chroma_entries import entries_of, metadata_of, scanned
 from memory_mgr.stores.chroma_records import ChromaRecords
-from memory_mgr.stores.codec import decode_entry, encode_entry
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 T = TypeVar("T")
-_RECORD = "entry"
-"""The one metadata key; every further key costs a row in Chroma's tables."""
 _SYNC_THRESHOLD = 250
 """Writes after which embedded Chroma saves its vector index. With every write it reads again all that came since, so
 that its own 1,000 makes a single add twice as dear (chromadb 1.5.9, up to 10,000 entries; the same at 40,000)."""
-_PAGE = 250
-"""Entries read together. Chroma hands out vectors as lists of numbers: more of them at a time outlive several passes of
-Python's collector."""
 _HANDLES = 256
 """Collections whose handles are remembered."""
 
@@ -222,7 +217,7 @@ class ChromaStore:
                 ids=[e.id for e in part],
                 embeddings=vectors[start : start + self._connection.batch],
                 documents=[e.content for e in part],
-                metadatas=_records(collection, part),
+                metadatas=metadata_of(collection, part),
             )
 
     def update(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry]) -> None:
@@ -232,7 +227,7 @@ class ChromaStore:
         def rewrite(collection: Collection) -> None:
             for start in range(0, len(entries), self._connection.batch):
                 part = entries[start : start + self._connection.batch]
-                collection.update(ids=[e.id for e in part], metadatas=_records(collection, part))
+                collection.update(ids=[e.id for e in part], metadatas=metadata_of(collection, part))
 
         self._ask(namespace, tier, "updating", rewrite, None)
 
@@ -240,7 +235,7 @@ class ChromaStore:
         """The entries with these ids."""
 
         def read(collection: Collection) -> list[MemoryEntry]:
-            return _entries(collection.get(ids=list(ids), include=["documents", "metadatas"]), namespace, tier)
+            return entries_of(collection.get(ids=list(ids), include=["documents", "metadatas"]), namespace, tier)
 
         nothing: list[MemoryEntry] = []
         found = {e.id: e for e in (self._ask(namespace, tier, "reading", read, nothing) if ids else nothing)}
@@ -298,31 +293,13 @@ class ChromaStore:
 
     def scan(
         self, namespace: Namespace, tier: MemoryType, *, with_vectors: bool, batch: int = 1000
-    ) -> Iterator[tuple[list[MemoryEntry], Vectors | None]]:
+    ) -> Iterator[Scanned]:
         """All entries in batches."""
-        include: list[Any] = ["documents", "metadatas", *(["embeddings"] if with_vectors else [])]
 
-        def all_ids(collection: Collection) -> list[str]:
-            return collection.get(include=[])["ids"]
+        def ask(question: Callable[[Collection], Any], empty: Any) -> Any:
+            return self._ask(namespace, tier, "scanning", question, empty)
 
-        # By id, not by offset: what others delete meanwhile would move the pages.
-        nothing: list[str] = []
-        ids = self._ask(namespace, tier, "scanning", all_ids, nothing)
-        for start in range(0, len(ids), batch):
-            entries: list[MemoryEntry] = []
-            rows: list[Vectors] = []
-            for first in range(start, min(start + batch, len(ids)), _PAGE):
-                part = ids[first : min(first + _PAGE, start + batch)]
-
-                def page(collection: Collection, part: list[str] = part) -> Any:
-                    return collection.get(ids=part, include=include)
-
-                result = self._ask(namespace, tier, "scanning", page, None)
-                if result is not None and result["ids"]:
-                    entries += _entries(result, namespace, tier)
-                    rows += [np.asarray(result["embeddings"], np.float32)] if with_vectors else []
-            if entries:
-                yield entries, np.concatenate(rows) if with_vectors else None
+        return scanned(ask, namespace, tier, with_vectors=with_vectors, batch=batch)
 
     def drop(self, namespace: Namespace) -> None:
         """Remove all tiers of a namespace."""
@@ -363,16 +340,3 @@ class ChromaStore:
             self._handles.clear()
             on_close, self._on_close = self._on_close, lambda: None
         on_close()
-
-
-def _entries(result: Any, namespace: Namespace, tier: MemoryType) -> list[MemoryEntry]:
-    return [
-        decode_entry(memory_id, document, metadata[_RECORD], namespace, tier)
-        for memory_id, document, metadata in zip(result["ids"], result["documents"], result["metadatas"], strict=True)
-    ]
-
-
-def _records(collection: Collection, entries: Sequence[MemoryEntry]) -> list[Any]:
-    """Entries as metadata, in the collection's own form: those who could read it before still can."""
-    schema = (collection.metadata or {})["memory_mgr_schema"]
-    return [{_RECORD: encode_entry(entry, schema)} for entry in entries]

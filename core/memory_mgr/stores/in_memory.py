@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.protocols import Vectors
-from memory_mgr.stores.base import EmbeddingSpace
+from memory_mgr.stores.base import EmbeddingSpace, Scanned
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 _Shelf = dict[str, tuple[MemoryEntry, NDArray[np.float32]]]
@@ -84,13 +84,13 @@ class InMemoryStore:
 
     def scan(
         self, namespace: Namespace, tier: MemoryType, *, with_vectors: bool, batch: int = 1000
-    ) -> Iterator[tuple[list[MemoryEntry], Vectors | None]]:
+    ) -> Iterator[Scanned]:
         """All entries in batches."""
         with self._lock:
             items = list(self._shelf(namespace, tier).values())
         for start in range(0, len(items), batch):
             part = items[start : start + batch]
-            yield [e for e, _ in part], np.stack([v for _, v in part]) if with_vectors else None
+            yield Scanned([e for e, _ in part], np.stack([v for _, v in part]) if with_vectors else None)
 
     def compact(self, namespace: Namespace, tier: MemoryType) -> None:
         """Nothing to do: what is deleted is gone."""

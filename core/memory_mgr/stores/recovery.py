@@ -9,8 +9,9 @@ from itertools import chain
 import numpy as np
 
 from memory_mgr.stores.ahead import ahead
-from memory_mgr.stores.base import VectorStore
+from memory_mgr.stores.base import Scanned, VectorStore
 from memory_mgr.stores.catalog import Catalog
+from memory_mgr.stores.catalog_rows import Rows, rows_of
 from memory_mgr.stores.passages import is_part
 from memory_mgr.stores.quantized import quantized
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
@@ -53,41 +54,62 @@ def refill(store: VectorStore, catalog: Catalog, report: Callable[[int], None], 
     Returns:
         How many entries the catalog has now.
     """
-    newest: dict[str, tuple[int, MemoryType]] = {}
-    left_over: dict[MemoryType, list[str]] = defaultdict(list)
+    reading = _Reading()
     done = 0
     with catalog.transaction():
         catalog.clear()
         with catalog.without_indexes():
             for tier in MemoryType:
-                for batch, vectors in ahead(store.scan(catalog.namespace, tier, with_vectors=True)):
-                    counting = [row for row, entry in enumerate(batch) if _counts(entry, newest, left_over)]
-                    entries = [batch[row] for row in counting]
-                    catalog.load(entries, quantized(np.asarray(vectors)[counting]))
-                    done += len(batch)
+                # Three threads: one reads, one makes rows of what was read before, and SQLite writes those before.
+                batches = store.scan(catalog.namespace, tier, with_vectors=True)
+                for rows, replaced, read in ahead(map(reading.rows, batches)):
+                    catalog.load(rows, replaced)
+                    done += read
                     report(done)
         parts = list(_parts_of_nothing(catalog))
-        for part in parts:
-            left_over[part.memory_type].append(part.id)
         if not read_only:
-            for tier, ids in left_over.items():
+            for part in parts:
+                reading.left_over[part.memory_type].append(part.id)
+            for tier, ids in reading.left_over.items():
                 store.delete(catalog.namespace, tier, ids)
         catalog.unload([part.id for part in parts])
         catalog.index_words()
-    return len(newest) - len(parts)
+    return len(reading.rowids) - len(parts)
 
 
-def _counts(
-    entry: MemoryEntry, newest: dict[str, tuple[int, MemoryType]], left_over: dict[MemoryType, list[str]]
-) -> bool:
-    """Whether an entry is newer than its copies so far; the older of two is noted as left over."""
-    revision, tier = newest.get(entry.id, (-1, entry.memory_type))
-    newer = entry.revision > revision
-    if entry.id in newest:
-        left_over[tier if newer else entry.memory_type].append(entry.id)
-    if newer:
-        newest[entry.id] = entry.revision, entry.memory_type
-    return newer
+class _Reading:
+    """All copies of all entries, one batch after the other, as rows; of two copies the one of higher revision counts.
+
+    Attributes:
+        rowids: Where the entries go, by id.
+        left_over: Ids of older copies, by the tier they are in.
+    """
+
+    def __init__(self) -> None:
+        self.rowids: dict[str, int] = {}
+        self.left_over: dict[MemoryType, list[str]] = defaultdict(list)
+        self._newest: dict[str, tuple[int, MemoryType]] = {}
+
+    def rows(self, read: Scanned) -> tuple[Rows, set[int], int]:
+        """The rows of those that count, which of them are there already, and how many entries were looked at."""
+        places = [place for place, entry in enumerate(read.entries) if self._counts(entry)]
+        counting = [read.entries[place] for place in places]
+        records = None if read.records is None else [read.records[place] for place in places]
+        replaced = {self.rowids[entry.id] for entry in counting if entry.id in self.rowids}
+        for entry in counting:
+            self.rowids.setdefault(entry.id, len(self.rowids) + 1)
+        vectors = quantized(np.asarray(read.vectors)[places])
+        return rows_of(counting, vectors, self.rowids, records), replaced, len(read.entries)
+
+    def _counts(self, entry: MemoryEntry) -> bool:
+        """Whether an entry is newer than its copies so far; the older of two is noted as left over."""
+        revision, tier = self._newest.get(entry.id, (-1, entry.memory_type))
+        newer = entry.revision > revision
+        if entry.id in self._newest:
+            self.left_over[tier if newer else entry.memory_type].append(entry.id)
+        if newer:
+            self._newest[entry.id] = entry.revision, entry.memory_type
+        return newer
 
 
 def _parts_of_nothing(catalog: Catalog) -> Iterator[MemoryEntry]:
@@ -104,7 +126,7 @@ def _parts_of_nothing(catalog: Catalog) -> Iterator[MemoryEntry]:
 
 def truth(store: VectorStore, namespace: Namespace) -> list[MemoryEntry]:
     """Every entry of a namespace that counts, in order of time; what is left over stays where it is."""
-    batches = (batch for tier in MemoryType for batch, _ in store.scan(namespace, tier, with_vectors=False))
+    batches = (read.entries for tier in MemoryType for read in store.scan(namespace, tier, with_vectors=False))
     current, _ = _sorted_out(chain.from_iterable(batches), lambda missing: [])
     return sorted(current, key=lambda e: (e.timestamp, e.sequence))
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores.base import EmbeddingSpace, VectorStore
+from memory_mgr.stores.codec import encode_entry
 from memory_mgr.types import MemoryEntry, MemoryType
 
 SPACE = EmbeddingSpace("conformance", 8)
@@ -141,12 +142,13 @@ class StoreConformance:
         many = [entry(f"id-{n:03}", f"text {n}") for n in range(25)]
         store.upsert(NAMESPACE, LONG, many, vectors(*(n % 8 for n in range(25))))
         seen: dict[str, int] = {}
-        for batch, found in store.scan(NAMESPACE, LONG, with_vectors=True, batch=10):
+        for batch, found, records in store.scan(NAMESPACE, LONG, with_vectors=True, batch=10):
             assert found is not None
             assert len(batch) == len(found) <= 10
+            assert records is None or records == [encode_entry(e) for e in batch]
             seen |= {e.id: int(np.argmax(v)) for e, v in zip(batch, found, strict=True)}
         assert seen == {f"id-{n:03}": n % 8 for n in range(25)}
-        plain = [found for _, found in store.scan(NAMESPACE, LONG, with_vectors=False)]
+        plain = [found for _, found, _ in store.scan(NAMESPACE, LONG, with_vectors=False)]
         assert plain == [None]
 
     def test_many_at_once(self) -> None:

@@ -1,0 +1,68 @@
+"""Entries in a collection of Chroma: how they are written, read back, and read all, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from chromadb.api.models.Collection import Collection
+
+from memory_mgr.stores.ahead import ahead
+from memory_mgr.stores.base import SCHEMA_VERSION, Scanned
+from memory_mgr.stores.codec import decode_entry, encode_entry
+from memory_mgr.types import MemoryEntry, MemoryType, Namespace
+
+T = TypeVar("T")
+Ask = Callable[[Callable[[Collection], T], T], T]
+"""Asks a question of a collection; the second argument is the answer if the collection is gone."""
+_RECORD = "entry"
+"""Key in the metadata under which all of an entry but its id, content, namespace and tier is."""
+_PAGE = 250
+"""Entries read together. Chroma hands out vectors as lists of numbers: more of them at a time outlive several passes of
+Python's collector."""
+
+
+def metadata_of(collection: Collection, entries: Sequence[MemoryEntry]) -> list[Any]:
+    """Entries as metadata, in the collection's own form: those who could read it before still can."""
+    return [{_RECORD: encode_entry(entry, _schema(collection))} for entry in entries]
+
+
+def entries_of(result: Any, namespace: Namespace, tier: MemoryType) -> list[MemoryEntry]:
+    """The entries of what Chroma answers, documents and metadata included."""
+    return [
+        decode_entry(memory_id, document, metadata[_RECORD], namespace, tier)
+        for memory_id, document, metadata in zip(result["ids"], result["documents"], result["metadatas"], strict=True)
+    ]
+
+
+def scanned(
+    ask: Ask[Any], namespace: Namespace, tier: MemoryType, *, with_vectors: bool, batch: int
+) -> Iterator[Scanned]:
+    """All entries in batches; while one is decoded another thread reads the next."""
+    # By id, not by offset: what others delete meanwhile would move the pages.
+    schema, ids = ask(lambda collection: (_schema(collection), collection.get(include=[])["ids"]), (0, []))
+    include: list[Any] = ["documents", "metadatas", *(["embeddings"] if with_vectors else [])]
+
+    def read(part: list[str]) -> Any:
+        return ask(lambda collection: collection.get(ids=part, include=include), None)
+
+    def batches() -> Iterator[list[Any]]:
+        for start in range(0, len(ids), batch):
+            end = min(start + batch, len(ids))
+            pages = [read(ids[first : min(first + _PAGE, end)]) for first in range(start, end, _PAGE)]
+            yield [page for page in pages if page is not None and page["ids"]]
+
+    for pages in ahead(batches()):
+        if pages:
+            yield Scanned(
+                [entry for page in pages for entry in entries_of(page, namespace, tier)],
+                np.concatenate([np.asarray(page["embeddings"], np.float32) for page in pages])
+                if with_vectors
+                else None,
+                [told[_RECORD] for page in pages for told in page["metadatas"]] if schema == SCHEMA_VERSION else None,
+            )
+
+
+def _schema(collection: Collection) -> int:
+    return int((collection.metadata or {})["memory_mgr_schema"])
