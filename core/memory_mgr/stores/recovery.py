@@ -88,7 +88,10 @@ class _Reading:
     def __init__(self) -> None:
         self.rowids: dict[str, int] = {}
         self.left_over: dict[MemoryType, list[str]] = defaultdict(list)
-        self._newest: dict[str, tuple[int, MemoryType]] = {}
+        self._revisions: dict[
+            str, int
+        ] = {}  # no pairs: Python's collector would go through all of them again and again
+        self._tiers: dict[str, MemoryType] = {}
 
     def rows(self, read: Scanned) -> tuple[Rows, set[int], int]:
         """The rows of those that count, which of them are there already, and how many entries were looked at."""
@@ -103,12 +106,12 @@ class _Reading:
 
     def _counts(self, entry: MemoryEntry) -> bool:
         """Whether an entry is newer than its copies so far; the older of two is noted as left over."""
-        revision, tier = self._newest.get(entry.id, (-1, entry.memory_type))
-        newer = entry.revision > revision
-        if entry.id in self._newest:
-            self.left_over[tier if newer else entry.memory_type].append(entry.id)
+        revision = self._revisions.get(entry.id)
+        newer = revision is None or entry.revision > revision
+        if revision is not None:
+            self.left_over[self._tiers[entry.id] if newer else entry.memory_type].append(entry.id)
         if newer:
-            self._newest[entry.id] = entry.revision, entry.memory_type
+            self._revisions[entry.id], self._tiers[entry.id] = entry.revision, entry.memory_type
         return newer
 
 

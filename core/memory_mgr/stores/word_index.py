@@ -36,9 +36,12 @@ FROM json_each(?)
 """As one statement it leaves the interpreter to others until all rows are in."""
 _MERGE = "INSERT INTO words (words, rank) VALUES ('merge', ?)"
 """Let FTS5 merge segments, at most so many pages (https://sqlite.org/fts5.html#the_merge_command)."""
-_PAGES, _ROWS_A_PAGE = 4, 2
-"""Pages merged after a write: about what it added, times the levels of the index. A word is looked up in each segment,
-of which there are a third then; left to itself FTS5 merges after many writes, and the one that it does it in waits."""
+_PAGES, _ROWS_A_PAGE, _MOST_PAGES = 4, 2, 100
+"""Pages merged after a write: about what it added, times the levels of the index, but not all at once after a large one.
+
+A word is looked up in each segment, of which there are a third then; left to itself FTS5 merges after many writes, and
+whoever makes the next one waits for it.
+"""
 _REMOVE = "INSERT INTO words (words, rowid, own, near, far) VALUES ('delete', ?, ?, ?, ?)"
 
 _AFTER = """
@@ -124,7 +127,7 @@ class WordIndex:
         """Index rows that are not in."""
         for part in _slices(rowids):
             self._db.execute(_INSERT, (self._as_json(self._read(part)),))
-            self._db.execute(_MERGE, (_PAGES + len(part) // _ROWS_A_PAGE,))
+            self._db.execute(_MERGE, (min(_PAGES + len(part) // _ROWS_A_PAGE, _MOST_PAGES),))
 
     def clear(self) -> None:
         """Take all rows out."""
