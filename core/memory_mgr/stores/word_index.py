@@ -37,7 +37,7 @@ FROM json_each(?)
 _MERGE = "INSERT INTO words (words, rank) VALUES ('merge', ?)"
 """Let FTS5 merge segments, at most so many pages (https://sqlite.org/fts5.html#the_merge_command)."""
 _PAGES, _ROWS_A_PAGE, _MOST_PAGES = 4, 2, 100
-"""Pages merged after a write: about what it added, times the levels of the index, but not all at once after a large one.
+"""Pages merged after a write: about what it added, times the levels of the index, but not all at once after many rows.
 
 A word is looked up in each segment, of which there are a third then; left to itself FTS5 merges after many writes, and
 whoever makes the next one waits for it.
