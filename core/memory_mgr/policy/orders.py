@@ -91,7 +91,7 @@ def _rules() -> tuple[tuple[str, frozenset[str]], ...]:
 def _of_any_kind() -> dict[str, re.Pattern[str]]:
     """What words of any kind look like, by their first letter, "" for all other letters.
 
-    What most words are not is told at once, at a small part of the cost of asking for each kind.
+    What most words are not is told at once, without asking for each kind.
     """
     by_letter: dict[str, list[str]] = {"": []}
     for line in (line for section in load_sections(_WORDS).values() for line in section):

@@ -39,7 +39,7 @@ _MERGE = "INSERT INTO words (words, rank) VALUES ('merge', ?)"
 _PAGES, _ROWS_A_PAGE, _MOST_PAGES = 4, 2, 100
 """Pages merged after a write: about what it added, times the levels of the index, but not all at once after many rows.
 
-A word is looked up in each segment, of which there are a third then; left to itself FTS5 merges after many writes, and
+A word is looked up in each segment, and there are fewer then; left to itself FTS5 merges after many writes, and
 whoever makes the next one waits for it.
 """
 _REMOVE = "INSERT INTO words (words, rowid, own, near, far) VALUES ('delete', ?, ?, ?, ?)"
