@@ -42,6 +42,9 @@ class _Call:
         """Do what is next, in the caller's context."""
         try:
             self.outcome = self.next = self.context.run(self.next)
+        except StopIteration as error:  # no future takes it, and the callers after this one would wait for ever
+            self.error = RuntimeError("a function plugged into the memory raised StopIteration")
+            self.error.__cause__ = error
         except BaseException as error:  # noqa: BLE001 - raised to the caller
             self.error = error
 

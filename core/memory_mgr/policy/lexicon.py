@@ -72,12 +72,15 @@ def pattern_sections(name: str) -> tuple[str, ...]:
     return tuple(section for section in load_sections(name) if not section.endswith(_HINTS))
 
 
+def may_occur(name: str, section: str, lowered: str) -> bool:
+    """Whether a lower-case text holds a hint of a section, or the section has none."""
+    first = hints(name, section)
+    return not first or any(map(lowered.__contains__, first))
+
+
 def occurs(name: str, section: str, lowered: str) -> bool:
     """Whether the pattern of a section is found in a lower-case text."""
-    first = hints(name, section)
-    if first and not any(map(lowered.__contains__, first)):
-        return False
-    return load_pattern(name, section, lowered=True).search(lowered) is not None
+    return may_occur(name, section, lowered) and load_pattern(name, section, lowered=True).search(lowered) is not None
 
 
 @cache

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from memory_mgr.policy import orders
 from memory_mgr.policy.escaping import folded
-from memory_mgr.policy.lexicon import hints, load_pattern, pattern_sections
+from memory_mgr.policy.lexicon import load_pattern, may_occur, pattern_sections
 from memory_mgr.policy.settings import Settings
 from memory_mgr.trust import SuspicionPolicy
 
@@ -97,10 +97,7 @@ def _signs(view: str) -> set[str]:
 
 def _worth_looking(view: str) -> Iterator[str]:
     """The sections of patterns that may be in a text; hints are of ASCII texts."""
-    for name in pattern_sections(_FILE):
-        first = hints(_FILE, name)
-        if not first or not view.isascii() or any(map(view.__contains__, first)):
-            yield name
+    return (name for name in pattern_sections(_FILE) if not view.isascii() or may_occur(_FILE, name, view))
 
 
 def _markup(view: str) -> list[tuple[int, int]]:

@@ -88,9 +88,8 @@ class _Reading:
     def __init__(self) -> None:
         self.rowids: dict[str, int] = {}
         self.left_over: dict[MemoryType, list[str]] = defaultdict(list)
-        self._revisions: dict[
-            str, int
-        ] = {}  # no pairs: Python's collector would go through all of them again and again
+        # No pairs of the two: Python's collector would go through all of them again and again.
+        self._revisions: dict[str, int] = {}
         self._tiers: dict[str, MemoryType] = {}
 
     def rows(self, read: Scanned) -> tuple[Rows, set[int], int]:

@@ -7,6 +7,7 @@ import inspect
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 
@@ -186,6 +187,28 @@ def test_adds_keep_their_callers_context(config: MemoryConfig) -> None:
         ("add", None, {"entries": 1}),
         ("add", None, {"entries": 1}),
     ]
+
+
+def test_a_stop_iteration_holds_up_nobody(config: MemoryConfig) -> None:
+    """No future takes one; its caller gets an error all the same, and those after it get their entries."""
+    calls: list[str] = []
+
+    class Clock:
+        def now(self) -> datetime:
+            calls.append("now")
+            if len(calls) == 1:
+                raise StopIteration
+            return datetime.now(UTC)
+
+    async def add_two() -> list[MemoryEntry | BaseException]:
+        async with MemoryManager(config.replaced(clock=Clock())) as memory:
+            calls.clear()
+            adds = (memory.add_memory(text) for text in ("one fact", "another"))
+            return await asyncio.wait_for(asyncio.gather(*adds, return_exceptions=True), 30)
+
+    refused, stored = asyncio.run(add_two())
+    assert isinstance(refused, RuntimeError)
+    assert isinstance(stored, MemoryEntry)
 
 
 def test_loops_in_several_threads_add_at_once(config: MemoryConfig) -> None:
