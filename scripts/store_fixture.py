@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from memory_mgr import Message, NewMemory, ShortTermConfig, SyncMemoryManager
-from memory_mgr.stores.base import SCHEMA_VERSION
+from memory_mgr.stores.schema import SCHEMA_VERSION
 from memory_mgr.testing import FakeClock, FakeEmbedder
 
 LONG = " ".join(f"Sentence number {n} tells of river {n} and of mountain {n * 7}." for n in range(40))

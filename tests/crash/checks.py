@@ -21,8 +21,8 @@ def check_consistent(memory: SyncMemoryManager) -> None:
         stored = {
             tier: [
                 (entry, vector)
-                for batch, vectors, _ in memory._runtime.store.scan(memory.namespace, tier, with_vectors=True)
-                for entry, vector in zip(batch, vectors if vectors is not None else (), strict=True)
+                for read in memory._runtime.store.scan(memory.namespace, tier, with_vectors=True)
+                for entry, vector in zip(read.entries(), read.vectors if read.vectors is not None else (), strict=True)
             ]
             for tier in MemoryType
         }

@@ -20,14 +20,14 @@ from memory_mgr import (
     StoreUnavailableError,
     SyncMemoryManager,
 )
-from memory_mgr.stores import base
+from memory_mgr.stores import schema as schemas
 from memory_mgr.stores.migration import STEPS, MigrationReport, migrate
 from memory_mgr.testing import FakeClock, FakeEmbedder
 from scripts.store_fixture import told
 from tests.crash.checks import check_consistent
 
 FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "stores").glob("*.tar.xz"))
-NEXT = base.SCHEMA_VERSION + 1
+NEXT = schemas.SCHEMA_VERSION + 1
 
 
 @pytest.fixture(params=FIXTURES, ids=lambda file: file.name.removesuffix(".tar.xz"))
@@ -62,7 +62,7 @@ def test_an_old_store_is_complete(old: Path) -> None:
 def test_a_later_store_is_refused(config: MemoryConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names both versions, and nothing is touched."""
     with monkeypatch.context() as later:
-        later.setattr(base, "SCHEMA_VERSION", 99)
+        later.setattr(schemas, "SCHEMA_VERSION", 99)
         with SyncMemoryManager(config) as memory:
             memory.add_memory("from the future")
     with SyncMemoryManager(config) as memory, pytest.raises(SchemaVersionError, match=r"99.*upgrade memory-mgr"):
@@ -72,8 +72,8 @@ def test_a_later_store_is_refused(config: MemoryConfig, monkeypatch: pytest.Monk
 @pytest.fixture
 def a_next_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the next version wrote sources in capitals, and read nothing else."""
-    monkeypatch.setattr(base, "SCHEMA_VERSION", NEXT)
-    monkeypatch.setattr(base, "OLDEST_SCHEMA", NEXT)
+    monkeypatch.setattr(schemas, "SCHEMA_VERSION", NEXT)
+    monkeypatch.setattr(schemas, "OLDEST_SCHEMA", NEXT)
     loud = lambda record: record | {"src": record["src"].upper()} if "src" in record else record  # noqa: E731
     monkeypatch.setitem(STEPS, NEXT - 1, loud)
 

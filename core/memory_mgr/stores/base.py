@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores.journal import Records
+from memory_mgr.stores.scanned import Scanned
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
-
-SCHEMA_VERSION = 2
-"""Raised when the way entries are written changes; stores with a higher one are refused."""
-OLDEST_SCHEMA = 1
-"""From this one on stores are read, and written on in their own form; lower ones have to be migrated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +21,6 @@ class EmbeddingSpace:
 
     embedder: str
     dimensions: int
-
-
-class Scanned(NamedTuple):
-    """Some of the entries of a tier.
-
-    Attributes:
-        entries: What they say.
-        vectors: Of shape (len(entries), dimensions); None if they were not asked for.
-        records: Each entry as `stores.codec.encode_entry` would write it, if the store has that at hand.
-    """
-
-    entries: list[MemoryEntry]
-    vectors: Vectors | None
-    records: list[str] | None = None
 
 
 class VectorStore(Protocol):

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.stores.catalog_ranking import CatalogRanking
-from memory_mgr.stores.catalog_rows import Rows, rows_of, shown
+from memory_mgr.stores.catalog_rows import Rows, rows_of
+from memory_mgr.stores.codec import encode_entry
+from memory_mgr.stores.lines import Line, line_of
 from memory_mgr.stores.quantized import Quantized, quantized
 from memory_mgr.stores.word_index import WordIndex
 from memory_mgr.types import MemoryEntry, Namespace
@@ -86,16 +88,17 @@ class Catalog(CatalogRanking):
     ) -> tuple[Collection[int], Collection[int]]:
         """Which rows were written, and which are gone."""
         self.renew_words()
-        known = self._known([*removed, *(entry.id for entry in entries)])
+        lines = [line_of(entry, encode_entry(entry)) for entry in entries]
+        known = self._known([*removed, *(line.id for line in lines)])
         gone = {known.pop(i).rowid for i in dict.fromkeys(removed) if i in known}
-        changed = [e for e in entries if e.id not in known or known[e.id].shown != shown(e)]
-        leaving = gone | {known[e.id].rowid for e in changed if e.id in known}
+        changed = [line for line in lines if line.id not in known or known[line.id].shown != line.shown]
+        leaving = gone | {known[line.id].rowid for line in changed if line.id in known}
         stale = self._words.following(leaving) | self._words.after(changed)
         self._words.remove(leaving | stale)
         self._remove(gone)
-        rowids = self._put(entries, None if vectors is None else quantized(vectors), known)
-        self._words.index((stale - gone) | {rowids[entry.id] for entry in changed})
-        return {rowids[entry.id] for entry in entries}, gone
+        rowids = self._put(lines, None if vectors is None else quantized(vectors), known)
+        self._words.index((stale - gone) | {rowids[line.id] for line in changed})
+        return {rowids[line.id] for line in lines}, gone
 
     def load(self, rows: Rows, replaced: Collection[int]) -> None:
         """Write many rows without their words, for `index_words` to follow; `apply` is for all else.
@@ -141,13 +144,13 @@ class Catalog(CatalogRanking):
         return {memory_id: _Known(rowid, tuple(shown)) for memory_id, rowid, *shown in rows}
 
     def _put(
-        self, entries: Sequence[MemoryEntry], vectors: Sequence[Quantized] | None, known: dict[str, _Known]
+        self, lines: Sequence[Line], vectors: Sequence[Quantized] | None, known: dict[str, _Known]
     ) -> dict[str, int]:
         """Write rows; where each entry is."""
         (last,) = self.db.execute("SELECT coalesce(max(rowid), 0) FROM entries").fetchone()
-        fresh = (entry.id for entry in entries if entry.id not in known)
+        fresh = (line.id for line in lines if line.id not in known)
         rowids = {i: row.rowid for i, row in known.items()} | {i: n for n, i in enumerate(fresh, last + 1)}
-        self._write(rows_of(entries, vectors, rowids), [row.rowid for row in known.values()])
+        self._write(rows_of(lines, vectors, rowids), [row.rowid for row in known.values()])
         return rowids
 
     def _write(self, rows: Rows, replaced: Collection[int]) -> None:

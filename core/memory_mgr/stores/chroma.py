@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 from memory_mgr.errors import EmbeddingMismatchError, SchemaVersionError, StoreError
 from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.protocols import Vectors
-from memory_mgr.stores import base, chroma_compaction
-from memory_mgr.stores.base import EmbeddingSpace, Scanned
+from memory_mgr.stores import chroma_compaction
+from memory_mgr.stores import schema as schemas
+from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.chroma_connection import ChromaConnection, Clients
 from memory_mgr.stores.chroma_entries import entries_of, metadata_of, scanned
 from memory_mgr.stores.chroma_records import ChromaRecords
+from memory_mgr.stores.scanned import Scanned
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 T = TypeVar("T")
@@ -134,7 +136,7 @@ class ChromaStore:
             embedding_function=None,
             configuration=self._configuration(),
             metadata={
-                "memory_mgr_schema": base.SCHEMA_VERSION,
+                "memory_mgr_schema": schemas.SCHEMA_VERSION,
                 "namespace": json.dumps(namespace, ensure_ascii=False),
                 "tier": tier.value,
                 "embedder": self._space.embedder,
@@ -151,15 +153,15 @@ class ChromaStore:
     def _check(self, collection: Collection, namespace: Namespace) -> None:
         told = collection.metadata or {}
         schema = told.get("memory_mgr_schema", 0)
-        if schema > base.SCHEMA_VERSION:
+        if schema > schemas.SCHEMA_VERSION:
             raise SchemaVersionError(
                 f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr reads "
-                f"up to {base.SCHEMA_VERSION}; upgrade memory-mgr"
+                f"up to {schemas.SCHEMA_VERSION}; upgrade memory-mgr"
             )
-        if schema < base.OLDEST_SCHEMA:
+        if schema < schemas.OLDEST_SCHEMA:
             raise SchemaVersionError(
                 f"the store of namespace {'/'.join(namespace)!r} has schema {schema}, this version of memory-mgr "
-                f"writes {base.SCHEMA_VERSION}; run `memory-mgr migrate` (it keeps a copy, and --dry-run only tells)"
+                f"writes {schemas.SCHEMA_VERSION}; run `memory-mgr migrate` (it keeps a copy, and --dry-run only tells)"
             )
         if self._space is None:
             return

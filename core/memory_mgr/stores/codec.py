@@ -11,15 +11,19 @@ are read.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from memory_mgr.stores.base import SCHEMA_VERSION
+from memory_mgr.stores.lines import Line
+from memory_mgr.stores.schema import SCHEMA_VERSION
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_MICROSECONDS = 1_000_000
+"""In a second."""
 _IMPORTANCE = 0.5
 _PLAIN = {
     "source": "src",
@@ -129,6 +133,35 @@ def entry_of(
         score=score,
         **plain,
     )
+
+
+def lines_of(ids: Sequence[str], contents: Sequence[str], records: Sequence[str], tier: MemoryType) -> list[Line]:
+    """What the catalog keeps of entries with records of schema 2.
+
+    The same as of the entries themselves, but those are slow to make, and there may be a million.
+    """
+    told = json.loads(f"[{','.join(records)}]")
+    return [
+        Line(
+            memory_id,
+            tier.value,
+            values.get("src"),
+            values["ts"] / _MICROSECONDS,
+            values["seq"],
+            values.get("who"),
+            content,
+            values.get("imp", _IMPORTANCE),
+            values["exp"] / _MICROSECONDS if "exp" in values else None,
+            values.get("next"),
+            values.get("pin", False),
+            values.get("kind", _DEFAULTS["kind"]),
+            values.get("rev", 0),
+            values.get("meta", {}),
+            values.get("det", {}),
+            record,
+        )
+        for memory_id, content, record, values in zip(ids, contents, records, told, strict=True)
+    ]
 
 
 def _time(value: str | int) -> datetime:

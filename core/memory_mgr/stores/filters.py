@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -89,19 +89,20 @@ def flatten(metadata: Mapping[str, JSON]) -> list[Attribute]:
     Type letters: s text, n number, b boolean, z null, j whole object or list as canonical JSON; the same in upper
     case for an element of a list.
     """
-    return list(_flattened(metadata, ""))
+    found: list[Attribute] = []
+    _flatten_into(found, metadata, "")
+    return found
 
 
-def _flattened(value: Mapping[str, JSON], prefix: str) -> Iterator[Attribute]:
+def _flatten_into(found: list[Attribute], value: Mapping[str, JSON], prefix: str) -> None:
     for key, inner in value.items():
         path = f"{prefix}{key}"
-        yield (path, *typed(inner))
+        found.append((path, *typed(inner)))
         if isinstance(inner, dict):
-            yield from _flattened(inner, f"{path}.")
+            _flatten_into(found, inner, f"{path}.")
         elif isinstance(inner, list):
-            for element in inner:
-                letter, kept = typed(element)
-                yield path, letter.upper(), kept
+            for letter, kept in map(typed, inner):
+                found.append((path, letter.upper(), kept))
 
 
 def typed(value: JSON) -> Typed:

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.protocols import Vectors
-from memory_mgr.stores.base import EmbeddingSpace, Scanned
+from memory_mgr.stores.base import EmbeddingSpace
+from memory_mgr.stores.codec import encode_entry
+from memory_mgr.stores.scanned import Scanned
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 _Shelf = dict[str, tuple[MemoryEntry, NDArray[np.float32]]]
@@ -90,7 +92,14 @@ class InMemoryStore:
             items = list(self._shelf(namespace, tier).values())
         for start in range(0, len(items), batch):
             part = items[start : start + batch]
-            yield Scanned([e for e, _ in part], np.stack([v for _, v in part]) if with_vectors else None)
+            yield Scanned(
+                namespace,
+                tier,
+                [entry.id for entry, _ in part],
+                [entry.content for entry, _ in part],
+                [encode_entry(entry) for entry, _ in part],
+                np.stack([vector for _, vector in part]) if with_vectors else None,
+            )
 
     def compact(self, namespace: Namespace, tier: MemoryType) -> None:
         """Nothing to do: what is deleted is gone."""

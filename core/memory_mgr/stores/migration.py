@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from memory_mgr.config import MemoryConfig
 from memory_mgr.errors import StoreUnavailableError
-from memory_mgr.stores import base
+from memory_mgr.stores import schema as schemas
 from memory_mgr.stores.codec import entry_of, short_record_of
 from memory_mgr.types import MemoryType
 
@@ -74,7 +74,7 @@ def migrate(config: MemoryConfig, *, dry_run: bool = False) -> MigrationReport:
             outdated = {
                 collection.name: collection.metadata
                 for collection in clients.client.list_collections()
-                if 0 < (collection.metadata or {}).get("memory_mgr_schema", 0) < base.SCHEMA_VERSION
+                if 0 < (collection.metadata or {}).get("memory_mgr_schema", 0) < schemas.SCHEMA_VERSION
             }
         namespaces = len({metadata["namespace"] for metadata in outdated.values()})
         entries = sum(_with(clients, name, lambda collection: collection.count()) for name in outdated)
@@ -96,7 +96,7 @@ def _with(clients: Clients, name: str, work: Callable[[Collection], T]) -> T:
 def _convert(collection: Collection, batch: int = 500) -> None:
     """All entries first, the schema last: a collection that is half done counts as not done."""
     told = dict(collection.metadata or {})
-    written, schema = told["memory_mgr_schema"], base.SCHEMA_VERSION
+    written, schema = told["memory_mgr_schema"], schemas.SCHEMA_VERSION
     ids = collection.get(include=[])["ids"]
     for start in range(0, len(ids), batch):
         found: Any = collection.get(ids=ids[start : start + batch], include=["metadatas"])

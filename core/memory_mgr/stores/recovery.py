@@ -9,11 +9,13 @@ from itertools import chain
 import numpy as np
 
 from memory_mgr.stores.ahead import ahead
-from memory_mgr.stores.base import Scanned, VectorStore
+from memory_mgr.stores.base import VectorStore
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.stores.catalog_rows import Rows, rows_of
+from memory_mgr.stores.lines import Line
 from memory_mgr.stores.passages import is_part
 from memory_mgr.stores.quantized import quantized
+from memory_mgr.stores.scanned import Scanned
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace
 
 _WHOLES = 500
@@ -94,23 +96,23 @@ class _Reading:
 
     def rows(self, read: Scanned) -> tuple[Rows, set[int], int]:
         """The rows of those that count, which of them are there already, and how many entries were looked at."""
-        places = [place for place, entry in enumerate(read.entries) if self._counts(entry)]
-        counting = [read.entries[place] for place in places]
-        records = None if read.records is None else [read.records[place] for place in places]
-        replaced = {self.rowids[entry.id] for entry in counting if entry.id in self.rowids}
-        for entry in counting:
-            self.rowids.setdefault(entry.id, len(self.rowids) + 1)
+        lines = read.lines()
+        places = [place for place, line in enumerate(lines) if self._counts(line, read.tier)]
+        counting = [lines[place] for place in places]
+        replaced = {self.rowids[line.id] for line in counting if line.id in self.rowids}
+        for line in counting:
+            self.rowids.setdefault(line.id, len(self.rowids) + 1)
         vectors = quantized(np.asarray(read.vectors)[places])
-        return rows_of(counting, vectors, self.rowids, records), replaced, len(read.entries)
+        return rows_of(counting, vectors, self.rowids), replaced, len(lines)
 
-    def _counts(self, entry: MemoryEntry) -> bool:
+    def _counts(self, line: Line, tier: MemoryType) -> bool:
         """Whether an entry is newer than its copies so far; the older of two is noted as left over."""
-        revision = self._revisions.get(entry.id)
-        newer = revision is None or entry.revision > revision
+        revision = self._revisions.get(line.id)
+        newer = revision is None or line.revision > revision
         if revision is not None:
-            self.left_over[self._tiers[entry.id] if newer else entry.memory_type].append(entry.id)
+            self.left_over[self._tiers[line.id] if newer else tier].append(line.id)
         if newer:
-            self._revisions[entry.id], self._tiers[entry.id] = entry.revision, entry.memory_type
+            self._revisions[line.id], self._tiers[line.id] = line.revision, tier
         return newer
 
 
@@ -128,7 +130,7 @@ def _parts_of_nothing(catalog: Catalog) -> Iterator[MemoryEntry]:
 
 def truth(store: VectorStore, namespace: Namespace) -> list[MemoryEntry]:
     """Every entry of a namespace that counts, in order of time; what is left over stays where it is."""
-    batches = (read.entries for tier in MemoryType for read in store.scan(namespace, tier, with_vectors=False))
+    batches = (read.entries() for tier in MemoryType for read in store.scan(namespace, tier, with_vectors=False))
     current, _ = _sorted_out(chain.from_iterable(batches), lambda missing: [])
     return sorted(current, key=lambda e: (e.timestamp, e.sequence))
 

@@ -21,12 +21,18 @@ from typing import NamedTuple
 from memory_mgr.policy.lexical import Said, context_columns, index_text, lexicon_digest
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.stores.ahead import made_ahead
-from memory_mgr.types import MemoryEntry
+from memory_mgr.stores.lines import Line
 
 _INDEXED_CHARS = 20_000
 """Characters whose words are indexed with an entry; what follows is found by the passages of the entry."""
 _SLICE = 1000
 """Rows indexed together; their texts are in memory meanwhile."""
+_LARGE_SLICE, _LARGE_SLICE_CHARS = 8000, 8_000_000
+"""Of a whole table: rows, or the characters of about so many; of more at once FTS5 makes fewer segments to merge."""
+_HASH_SIZE = "INSERT INTO words (words, rank) VALUES ('hashsize', ?)"
+"""Bytes of words FTS5 keeps in memory before it writes a segment (`sqlite3Fts5ConfigSetValue` in fts5_config.c)."""
+_SMALL_HASH, _LARGE_HASH = 2**20, 2**24
+"""FTS5's own, and enough for a large slice."""
 _INSERT = """
 INSERT INTO words (rowid, own, near, far)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
@@ -90,13 +96,12 @@ class WordIndex:
         places = self._db.execute(_PLACES, (json.dumps(list(rowids)),)).fetchall()
         return {rowid for place in places for rowid in self._later(*place)}
 
-    def after(self, entries: Iterable[MemoryEntry]) -> set[int]:
+    def after(self, lines: Iterable[Line]) -> set[int]:
         """The rows whose context columns will show any of these entries, which are yet to be written."""
         streams: dict[tuple[str, str], list[tuple[float, int]]] = defaultdict(list)
-        for entry in entries:
-            if entry.source is not None:
-                moment = (entry.timestamp.timestamp(), entry.sequence)
-                streams[entry.memory_type.value, entry.source].append(moment)
+        for line in lines:
+            if line.source is not None:
+                streams[line.tier, line.source].append((line.timestamp, line.sequence))
         return {rowid for stream, moments in streams.items() for rowid in self._after_some(stream, moments)}
 
     def _after_some(self, stream: tuple[str, str], moments: Iterable[tuple[float, int]]) -> Iterator[int]:
@@ -135,11 +140,23 @@ class WordIndex:
 
     def index_all(self) -> None:
         """Index every row of an empty table."""
-        before = self._all_before()
-        parts = (self._read(part, before) for part in _slices(before))
+        self._db.execute(_HASH_SIZE, (_LARGE_HASH,))
         # SQLite does one thing at a time, so it is asked for texts while it has nothing to insert.
-        for rows in made_ahead(self._as_json, parts):
+        for rows in made_ahead(self._as_json, self._all_in_parts()):
             self._db.execute(_INSERT, (rows,))
+        self._db.execute(_HASH_SIZE, (_SMALL_HASH,))
+
+    def _all_in_parts(self) -> Iterator[_Part]:
+        """Every row, in parts of about as many characters as there were in the last."""
+        before = self._all_before()
+        ordered = sorted(before)
+        start, size = 0, _SLICE
+        while start < len(ordered):
+            part = self._read(ordered[start : start + size], before)
+            yield part
+            start += size
+            characters = sum(len(content) for _, _, content, _ in part.texts) / len(part.texts)
+            size = int(min(max(_LARGE_SLICE_CHARS / max(characters, 1), 1), _LARGE_SLICE))
 
     def _as_json(self, part: _Part) -> str:
         return json.dumps(list(self._columns(part)))

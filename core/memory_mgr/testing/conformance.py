@@ -142,13 +142,14 @@ class StoreConformance:
         many = [entry(f"id-{n:03}", f"text {n}") for n in range(25)]
         store.upsert(NAMESPACE, LONG, many, vectors(*(n % 8 for n in range(25))))
         seen: dict[str, int] = {}
-        for batch, found, records in store.scan(NAMESPACE, LONG, with_vectors=True, batch=10):
-            assert found is not None
-            assert len(batch) == len(found) <= 10
-            assert records is None or records == [encode_entry(e) for e in batch]
-            seen |= {e.id: int(np.argmax(v)) for e, v in zip(batch, found, strict=True)}
+        for read in store.scan(NAMESPACE, LONG, with_vectors=True, batch=10):
+            assert read.vectors is not None
+            assert len(read.ids) == len(read.vectors) <= 10
+            assert read.entries() == store.get(NAMESPACE, LONG, read.ids)
+            assert read.records == [encode_entry(e) for e in read.entries()]
+            seen |= {i: int(np.argmax(v)) for i, v in zip(read.ids, read.vectors, strict=True)}
         assert seen == {f"id-{n:03}": n % 8 for n in range(25)}
-        plain = [found for _, found, _ in store.scan(NAMESPACE, LONG, with_vectors=False)]
+        plain = [read.vectors for read in store.scan(NAMESPACE, LONG, with_vectors=False)]
         assert plain == [None]
 
     def test_many_at_once(self) -> None:

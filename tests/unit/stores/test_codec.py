@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory_mgr.stores.base import OLDEST_SCHEMA, SCHEMA_VERSION
-from memory_mgr.stores.codec import decode_entry, encode_entry
+from memory_mgr.stores.codec import decode_entry, encode_entry, lines_of
+from memory_mgr.stores.lines import line_of
+from memory_mgr.stores.schema import OLDEST_SCHEMA, SCHEMA_VERSION
 from memory_mgr.types import MemoryEntry, MemoryType
 
 MOMENTS = st.datetimes(timezones=st.just(UTC))
@@ -44,6 +45,16 @@ def test_what_was_encoded_is_decoded(schema: int, entry: MemoryEntry) -> None:
     """To the microsecond, from year 1 to 9999."""
     record = encode_entry(entry, schema)
     assert decode_entry(entry.id, entry.content, record, entry.namespace, entry.memory_type) == entry
+
+
+@given(entries=st.lists(ENTRIES, max_size=5))
+def test_a_line_made_of_a_record_is_that_of_its_entry(entries: list[MemoryEntry]) -> None:
+    """Whatever is left out of the record, and to the last bit of its times."""
+    records = [encode_entry(entry) for entry in entries]
+    for tier in {entry.memory_type for entry in entries}:
+        of_tier = [(entry, record) for entry, record in zip(entries, records, strict=True) if entry.memory_type == tier]
+        lines = lines_of([e.id for e, _ in of_tier], [e.content for e, _ in of_tier], [r for _, r in of_tier], tier)
+        assert lines == [line_of(entry, record) for entry, record in of_tier]
 
 
 def test_a_plain_memory_has_a_short_record() -> None:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_mgr.policy.recall_config import RecallConfig
+from memory_mgr.stores import word_index
 from memory_mgr.stores.catalog import Catalog
 from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType
 
@@ -68,15 +70,16 @@ def _index_made_anew(catalog: Catalog) -> list[list[tuple[Any, ...]]]:
     return _index(catalog)
 
 
-@given(made=ENTRIES, reach=st.integers(0, 4))
-def test_an_index_made_at_once(made: list[tuple[Any, ...]], reach: int) -> None:
-    """Entries added in any order, some at the same moment with the same sequence, some passages, in several streams."""
+@given(made=ENTRIES, reach=st.integers(0, 4), rows=st.integers(1, 4), characters=st.integers(1, 60))
+def test_an_index_made_at_once(made: list[tuple[Any, ...]], reach: int, rows: int, characters: int) -> None:
+    """Entries in any order, some at the same moment, some passages, in several streams; indexed by few or by many."""
     recall = RecallConfig(context_entries=reach)
     grown = Catalog(None, ("a",), recall)
     for entry in (_entry(number, one) for number, one in enumerate(made)):
         grown.apply([entry], [[1.0, 0.0]])  # type: ignore[list-item]
     expected = _index(grown)
-    assert _index_made_anew(grown) == expected
+    with patch.multiple(word_index, _SLICE=rows, _LARGE_SLICE_CHARS=characters):
+        assert _index_made_anew(grown) == expected
     grown.close()
 
 
