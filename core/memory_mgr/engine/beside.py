@@ -1,4 +1,4 @@
-"""Two halves of a search at the same time: Chroma and SQLite both let go of the interpreter while they look."""
+"""Two halves of a call at the same time: Chroma, SQLite and embedders let go of the interpreter while at work."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 _THREADS = 4
-"""More searches than this at once run their halves one after the other."""
+"""More calls than this at once run their halves one after the other."""
 
 
 class Beside:
     """Threads for the other half. They are started when they are needed first."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "memory-mgr-search")
+        self._threads = ThreadPoolExecutor(_THREADS, "memory-mgr-beside")
 
     def both(self, other: Callable[[], A], own: Callable[[], B]) -> tuple[A, B]:
         """The results of two calls, `own` made here, `other` in another thread if one is free."""

@@ -62,17 +62,24 @@ class Intake:
             RedactionError: The redactor failed; nothing is stored unredacted.
             SuspiciousContentError: It seems to give orders and is to be dropped.
         """
+        return self.flagged(self.signed(new))
+
+    def signed(self, new: NewMemory) -> NewMemory:
+        """What of `new` is up to the caller, and has to be known before anything is made of it: all but the flags."""
         new = self._redacted_new(new)
+        self._refuse_orders(new.content, new.kind)
         details: dict[str, JSON] = dict(new.details or {})
         origin = new.origin or (details.get("role") if new.kind == MESSAGE else None)
         if origin not in {None, "user"}:
             details[ORIGIN] = origin
         if (actor := self.actor) is not None:
             details[ACTOR] = actor
-        found = self._suspicions(new.content, new.kind)
-        if found:
-            details[SUSPICIOUS] = found
         return replace(new, details=details)
+
+    def flagged(self, new: NewMemory) -> NewMemory:
+        """With the signs that it wants to give orders, if there are any."""
+        found = self._suspicions(new.content)
+        return replace(new, details={**(new.details or {}), SUSPICIOUS: found}) if found else new
 
     def message(self, message: Message) -> Message:
         """A message as it will be stored, so that its tokens are counted as they will be sent."""
@@ -97,7 +104,8 @@ class Intake:
         if "details" in changed:
             changed["details"] = self._details(changed["details"])
         if "content" in changed:
-            found = self._suspicions(changed["content"], entry.kind)
+            self._refuse_orders(changed["content"], entry.kind)
+            found = self._suspicions(changed["content"])
             details = changed.get("details", entry.details)
             kept = {name: value for name, value in details.items() if name != SUSPICIOUS}
             changed["details"] = kept | ({SUSPICIOUS: found} if found else {})
@@ -177,13 +185,12 @@ class Intake:
 
     # --- looking for orders --------------------------------------------------------------------------------
 
-    def _suspicions(self, text: str, kind: str) -> list[JSON]:
-        if self._policy == "off":
-            return []
-        found = suspicions(text)
-        if found and self._policy == "drop" and kind != MESSAGE:
+    def _refuse_orders(self, text: str, kind: str) -> None:
+        if self._policy == "drop" and kind != MESSAGE and (found := suspicions(text)):
             raise SuspiciousContentError(found)
-        return list(found)
+
+    def _suspicions(self, text: str) -> list[JSON]:
+        return [] if self._policy == "off" else list(suspicions(text))
 
 
 def _mapped(value: Any, change: Callable[[str], str], names: frozenset[str]) -> Any:

@@ -71,6 +71,7 @@ class Runtime:
             self.now,
             config.write_batch,
             self.intake,
+            self.beside,
             self._stored,
             score_apart=self.importance.waits,
         )

@@ -8,16 +8,18 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.engine.beside import Beside
 from memory_mgr.engine.coalescing import Coalescer
 from memory_mgr.engine.intake import Intake
 from memory_mgr.engine.messages import said
 from memory_mgr.engine.pool import RepositoryPool
-from memory_mgr.errors import EmbeddingError, InvalidInputError, MemoryNotFoundError
+from memory_mgr.errors import InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.marks import note_changed, note_late
 from memory_mgr.stores.passages import PASSAGE_CHARACTERS, document_vectors, has_passages, with_passages
@@ -30,6 +32,8 @@ Score = Callable[[Namespace, Sequence[tuple[MemoryType, Sequence[NewMemory]]]], 
 """Importance of what several callers add to a namespace, each to a tier of it."""
 GIVEN = "importance_given"
 """Key in `details` of entries whose importance the caller set: they are never scored again."""
+_MANY = 16
+"""Entries of a batch that is judged while it is embedded."""
 _SCORED = ("memory", "message")
 """Kinds of entries whose importance is scored unless it is given."""
 
@@ -75,6 +79,7 @@ class Writer:
         now: Tells the time, in UTC.
         batch: Entries written together at most.
         intake: Prepares what is to be stored.
+        beside: Where a batch is judged while it is embedded.
         stored: Told how many entries were stored in a namespace.
         score_apart: Scoring may take its time, so that each caller waits for their own and not for all.
     """
@@ -87,6 +92,7 @@ class Writer:
         now: Callable[[], datetime],
         batch: int,
         intake: Intake,
+        beside: Beside,
         stored: Callable[[Namespace, int], None] = lambda namespace, count: None,
         *,
         score_apart: bool = False,
@@ -96,6 +102,7 @@ class Writer:
         self._score = score
         self._now = now
         self._intake = intake
+        self._beside = beside
         self._stored = stored
         self._score_apart = score_apart
         self._additions: Coalescer[_Addition, list[MemoryEntry]] = Coalescer(
@@ -147,22 +154,27 @@ class Writer:
     ) -> _Addition:
         """What a caller does alone: only it may wait for what is plugged in, or be refused."""
         now = self._now()
-        news = [self._intake.new(new) for new in news]
+        news = [self._intake.signed(new) for new in news]
         scores = self._score(namespace, [(tier, news)])[0] if self._score_apart else None
         return _Addition(namespace, tier, news, now, ttl_seconds, scores)
 
     def _add_together(self, additions: list[_Addition]) -> Sequence[_Outcome]:
-        results = self._drafted(additions)
-        drafts = {position: made for position, made in sorted(results.items()) if isinstance(made, list)}
-        entries = [entry for made in drafts.values() for entry in made]
         try:
-            vectors = self._vectors(entries) if entries else np.empty((0, 0), np.float32)
-        except EmbeddingError as error:
+            # Their texts are those of the drafts, which need not be waited for.
+            unjudged = [_drafts(addition, [0.0] * len(addition.news)) for addition in additions]
+            sizes = [len(made) for made in unjudged]
+            results, vectors = self._both_if_many(
+                sum(sizes),
+                lambda: self._drafted(additions),
+                lambda: self._vectors([entry for made in unjudged for entry in made]),
+            )
+        except Exception as error:
             if len(additions) == 1:
                 raise
             log.debug("embedding a batch failed (%s); trying its callers one by one", error)
             return [self._add_alone(addition) for addition in additions]
-        for namespace, group in _grouped(additions, drafts, vectors).items():
+        drafts = {position: made for position, made in results.items() if isinstance(made, list)}
+        for namespace, group in _grouped(additions, drafts, vectors, sizes).items():
             try:
                 with self._pool.lease(namespace) as repository:
                     results |= _store(repository, group)
@@ -170,11 +182,17 @@ class Writer:
                 results |= {position: error for position, _, _ in group}
         return [results[position] for position in range(len(additions))]
 
+    def _both_if_many(
+        self, entries: int, drafted: Callable[[], dict[int, _Outcome]], embedded: Callable[[], Vectors]
+    ) -> tuple[dict[int, _Outcome], Vectors]:
+        """Both results; an embedder at work leaves the interpreter to others, but handing over takes a moment too."""
+        return self._beside.both(drafted, embedded) if entries >= _MANY else (drafted(), embedded())
+
     def _add_alone(self, addition: _Addition) -> _Outcome:
-        """One caller's text that cannot be embedded fails that caller only."""
+        """What fails because of one caller fails for that caller only."""
         try:
             return self._add_together([addition])[0]
-        except EmbeddingError as error:
+        except Exception as error:  # noqa: BLE001 - handed to that caller
             return error
 
     def _drafted(self, additions: Sequence[_Addition]) -> dict[int, _Outcome]:
@@ -191,12 +209,15 @@ class Writer:
         unscored = [(addition.tier, addition.news) for addition in additions if addition.scores is None]
         try:
             told = iter(self._score(namespace, unscored) if unscored else ())
-            return [_drafts(a, next(told) if a.scores is None else a.scores) for a in additions]
+            return [_drafts(self._flagged(a), next(told) if a.scores is None else a.scores) for a in additions]
         except Exception as error:  # noqa: BLE001 - handed to those of these callers only that cause it
             if len(additions) == 1:
                 return [error]
             log.debug("drafting a batch failed (%s); trying its callers one by one", error)
             return [outcome for addition in additions for outcome in self._drafted_in(namespace, [addition])]
+
+    def _flagged(self, addition: _Addition) -> _Addition:
+        return replace(addition, news=[self._intake.flagged(new) for new in addition.news])
 
     def _vectors(self, entries: Sequence[MemoryEntry]) -> Vectors:
         return document_vectors(entries, lambda texts: self._embed(texts, "document"))
@@ -323,14 +344,13 @@ def _drafts(addition: _Addition, scores: Sequence[float]) -> list[MemoryEntry]:
 
 
 def _grouped(
-    additions: Sequence[_Addition], drafts: dict[int, list[MemoryEntry]], vectors: Vectors
+    additions: Sequence[_Addition], drafts: dict[int, list[MemoryEntry]], vectors: Vectors, sizes: Sequence[int]
 ) -> dict[Namespace, _Group]:
+    """The additions that were drafted, by namespace; `vectors` are those of all of them, so many each."""
     groups: dict[Namespace, _Group] = defaultdict(list)
-    start = 0
-    for position, entries in drafts.items():
-        end = start + len(entries)
-        groups[additions[position].namespace].append((position, entries, vectors[start:end]))
-        start = end
+    for position, (addition, end, size) in enumerate(zip(additions, accumulate(sizes), sizes, strict=True)):
+        if position in drafts:
+            groups[addition.namespace].append((position, drafts[position], vectors[end - size : end]))
     return groups
 
 
