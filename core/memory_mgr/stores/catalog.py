@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from memory_mgr.policy.recall_config import RecallConfig
 from memory_mgr.stores.catalog_ranking import CatalogRanking
-from memory_mgr.stores.catalog_rows import Rows, rows_of
+from memory_mgr.stores.catalog_rows import COLUMNS_OF_ATTRIBUTES, COLUMNS_OF_ENTRIES, Rows, rows_of
 from memory_mgr.stores.codec import encode_entry
 from memory_mgr.stores.lines import Line, line_of
 from memory_mgr.stores.quantized import Quantized, quantized
@@ -154,9 +154,9 @@ class Catalog(CatalogRanking):
         return rowids
 
     def _write(self, rows: Rows, replaced: Collection[int]) -> None:
-        self.insert(_UPSERT, rows.entries)
+        self.insert(_UPSERT, rows.entries, COLUMNS_OF_ENTRIES)
         self._forget_attributes(replaced)
-        self.insert(_ATTRIBUTES, rows.attributes)
+        self.insert(_ATTRIBUTES, rows.attributes, COLUMNS_OF_ATTRIBUTES)
 
     def _remove(self, rowids: Collection[int]) -> None:
         self._forget_attributes(rowids)

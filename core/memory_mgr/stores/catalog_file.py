@@ -7,7 +7,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -158,21 +157,19 @@ class CatalogFile:
             for _, sql in indexes:
                 self.db.execute(sql)
 
-    def insert(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
+    def insert(self, sql: str, values: Sequence[object], columns: int) -> None:
         """Write rows, many with each statement: others may have the interpreter while SQLite is at work.
 
         Args:
             sql: With `{rows}` where the values go.
-            rows: Of one length.
+            values: Row after row.
+            columns: Values in a row.
         """
-        if not rows:
-            return
-        one = f"({', '.join('?' * len(rows[0]))})"
-        whole = len(rows) - len(rows) % _ROWS
-        for start in range(0, whole, _ROWS):
-            values = list(chain.from_iterable(rows[start : start + _ROWS]))
-            self.db.execute(sql.format(rows=", ".join([one] * _ROWS)), values)
-        self.db.executemany(sql.format(rows=one), rows[whole:])
+        row, step = f"({', '.join('?' * columns)})", _ROWS * columns
+        whole = len(values) - len(values) % step
+        for start in range(0, whole, step):
+            self.db.execute(sql.format(rows=", ".join([row] * _ROWS)), values[start : start + step])
+        self.db.executemany(sql.format(rows=row), zip(*[iter(values[whole:])] * columns, strict=True))
 
     def all_rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query."""

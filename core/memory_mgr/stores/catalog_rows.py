@@ -16,16 +16,19 @@ _NO_VECTOR = 0.0
 _AS_IT_IS = (None, None)
 
 
+COLUMNS_OF_ENTRIES, COLUMNS_OF_ATTRIBUTES = 20, 4
+
+
 class Rows(NamedTuple):
-    """What is to be written of some entries.
+    """What is to be written of some entries: row after row in one list, which Python's collector is soon through with.
 
     Attributes:
         entries: For the table of that name, all columns but those that only recall changes.
         attributes: For the table of that name: key, kind of value, value, row of the entry.
     """
 
-    entries: list[tuple[object, ...]]
-    attributes: list[tuple[object, ...]]
+    entries: list[object]
+    attributes: list[object]
 
 
 def rows_of(lines: Sequence[Line], vectors: Sequence[Quantized] | None, rowids: Mapping[str, int]) -> Rows:
@@ -36,10 +39,10 @@ def rows_of(lines: Sequence[Line], vectors: Sequence[Quantized] | None, rowids: 
         vectors: Of each; None keeps those that are there.
         rowids: Where each is to be, by its id.
     """
-    told = zip(lines, [_AS_IT_IS] * len(lines) if vectors is None else vectors, strict=True)
+    written = zip(lines, [_AS_IT_IS] * len(lines) if vectors is None else vectors, strict=True)
     return Rows(
-        [_row(line, rowids[line.id], *vector) for line, vector in told],
-        [(key, kind, value, rowids[line.id]) for line in lines for key, kind, value in flatten(line.metadata)],
+        [value for line, vector in written for value in _row(line, rowids[line.id], *vector)],
+        [value for line in lines for told in flatten(line.metadata) for value in (*told, rowids[line.id])],
     )
 
 
