@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import InvalidInputError, MemoryNotFoundError
 from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.marks import note_changed, note_late
-from memory_mgr.stores.passages import PASSAGE_CHARACTERS, document_vectors, has_passages, with_passages
+from memory_mgr.stores.passages import PASSAGE_CHARACTERS, embedded_text, has_passages, text_vectors, with_passages
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import JSON, PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
 
@@ -160,13 +160,10 @@ class Writer:
 
     def _add_together(self, additions: list[_Addition]) -> Sequence[_Outcome]:
         try:
-            # Their texts are those of the drafts, which need not be waited for.
-            unjudged = [_drafts(addition, [0.0] * len(addition.news)) for addition in additions]
-            sizes = [len(made) for made in unjudged]
+            texts = [_texts(addition) for addition in additions]
+            sizes = [len(own) for own in texts]
             results, vectors = self._both_if_many(
-                sum(sizes),
-                lambda: self._drafted(additions),
-                lambda: self._vectors([entry for made in unjudged for entry in made]),
+                sum(sizes), lambda: self._drafted(additions), lambda: self._embedded(chain.from_iterable(texts))
             )
         except Exception as error:
             if len(additions) == 1:
@@ -219,8 +216,8 @@ class Writer:
     def _flagged(self, addition: _Addition) -> _Addition:
         return replace(addition, news=[self._intake.flagged(new) for new in addition.news])
 
-    def _vectors(self, entries: Sequence[MemoryEntry]) -> Vectors:
-        return document_vectors(entries, lambda texts: self._embed(texts, "document"))
+    def _embedded(self, texts: Iterable[str | None]) -> Vectors:
+        return text_vectors(list(texts), lambda found: self._embed(found, "document"))
 
     # --- changing ------------------------------------------------------------------------------------------
 
@@ -242,7 +239,7 @@ class Writer:
             changed = _changed(entry, changes)
             same_text = changed.searchable_text == entry.searchable_text
             parts = [] if same_text else with_passages(changed)
-            vectors = None if same_text else self._vectors(parts)
+            vectors = None if same_text else self._embedded(map(embedded_text, parts))
             with repository.lock:
                 current = found(repository, [memory_id])[0]
                 if current.revision != entry.revision and not same_text:
@@ -336,11 +333,19 @@ _Group = list[tuple[int, list[MemoryEntry], NDArray[np.float32]]]
 """(position of the addition in the batch, its entries, their vectors)."""
 
 
+def _texts(addition: _Addition) -> list[str | None]:
+    """What `_drafts` are found by; told before they are judged, and none of them kept meanwhile."""
+    return [embedded_text(entry) for new in addition.news for entry in _parts(addition, new, 0.0)]
+
+
 def _drafts(addition: _Addition, scores: Sequence[float]) -> list[MemoryEntry]:
     """What is to be stored: entries and the passages of long ones."""
+    return [part for new, score in zip(addition.news, scores, strict=True) for part in _parts(addition, new, score)]
+
+
+def _parts(addition: _Addition, new: NewMemory, score: float) -> list[MemoryEntry]:
     namespace, tier, now, ttl = addition.namespace, addition.tier, addition.now, addition.ttl_seconds
-    drafts = (draft(new, namespace, tier, now, score, ttl) for new, score in zip(addition.news, scores, strict=True))
-    return [entry for draft in drafts for entry in with_passages(draft)]
+    return with_passages(draft(new, namespace, tier, now, score, ttl))
 
 
 def _grouped(

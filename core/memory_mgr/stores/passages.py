@@ -48,13 +48,22 @@ def _spans(entry: MemoryEntry) -> list[tuple[str, int, int]]:
 
 def document_vectors(entries: Sequence[MemoryEntry], embed: Callable[[Sequence[str]], Vectors]) -> Vectors:
     """Vectors of entries and passages, shape (len(entries), dimensions); no text is embedded for what is not found."""
-    found = [row for row, entry in enumerate(entries) if entry.found_by != ()]
-    embedded = embed([entries[row].searchable_text for row in found])
-    if len(found) == len(entries):
+    return text_vectors([embedded_text(entry) for entry in entries], embed)
+
+
+def embedded_text(entry: MemoryEntry) -> str | None:
+    """The text an entry or a passage is found by; None if it is not to be found."""
+    return None if entry.found_by == () else entry.searchable_text
+
+
+def text_vectors(texts: Sequence[str | None], embed: Callable[[Sequence[str]], Vectors]) -> Vectors:
+    """As `document_vectors`, of the texts as `embedded_text` tells them."""
+    embedded = embed([text for text in texts if text is not None])
+    if len(embedded) == len(texts):
         return embedded
     # Chroma keeps no entry without a vector.
-    vectors = np.full((len(entries), embedded.shape[1]), embedded.shape[1] ** -0.5, np.float32)
-    vectors[found] = embedded
+    vectors = np.full((len(texts), embedded.shape[1]), embedded.shape[1] ** -0.5, np.float32)
+    vectors[[row for row, text in enumerate(texts) if text is not None]] = embedded
     return vectors
 
 
