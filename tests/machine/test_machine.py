@@ -10,6 +10,8 @@ import io
 import os
 import uuid
 from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +36,7 @@ from memory_mgr.defaults.adapters import as_token_counter
 from memory_mgr.engine.messages import entry_id
 from memory_mgr.testing import FakeClock, FakeEmbedder
 from tests.crash.checks import check_consistent
+from tests.server import chroma_server
 
 from .driver import Driver, Face
 from .model import Kept, Model
@@ -83,7 +86,7 @@ chats = st.sampled_from(["chat-1", "chat-2"])
 class MemoryMachine(RuleBasedStateMachine):
     """Each rule does one thing to memory and model; the invariant compares them."""
 
-    place: ClassVar[dict[str, Any]]
+    place: ClassVar[Callable[[], dict[str, Any]]]
     face: ClassVar[Face]
     steps: ClassVar[int] = 0
 
@@ -93,6 +96,7 @@ class MemoryMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.root = uuid.uuid4().hex
         self.models = {scope: Model() for scope in SCOPES}
+        self.where = type(self).place()
         self.driver = self._opened()
 
     def _opened(self) -> Driver:
@@ -102,7 +106,7 @@ class MemoryMachine(RuleBasedStateMachine):
             clock=self.clock,
             short_term=ShortTermConfig(max_messages=WINDOW),
             episodic={"summary_tokens": 60},
-            **self.place,
+            **self.where,
         )
         return Driver(config, self.face)
 
@@ -385,16 +389,44 @@ def _run(machine: type[MemoryMachine], share: int) -> None:
 @pytest.mark.parametrize("face", ["sync", "async"])
 def test_programs_on_an_embedded_store(tmp_path: Path, face: Face, capsys: pytest.CaptureFixture[str]) -> None:
     """Memory and model agree after every step."""
-    machine = type("Embedded", (MemoryMachine,), {"place": {"path": tmp_path / "memory"}, "face": face, "steps": 0})
+    machine = type("Embedded", (MemoryMachine,), _settings(lambda: {"path": tmp_path / "memory"}, face))
     _run(machine, 3)
     with capsys.disabled():
         print(f" {machine.steps} steps" if LONG_RUN else "", end="")
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
-def test_programs_on_a_server(chroma_url: str, face: Face, capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_on_a_server(tmp_path: Path, face: Face, capsys: pytest.CaptureFixture[str]) -> None:
     """The same on a real Chroma server, where the catalog is in memory."""
-    machine = type("Server", (MemoryMachine,), {"place": {"url": chroma_url}, "face": face, "steps": 0})
-    _run(machine, 6)
+    with _Servers(tmp_path) as servers:
+        machine = type("Server", (MemoryMachine,), _settings(servers.place, face))
+        _run(machine, 6)
     with capsys.disabled():
         print(f" {machine.steps} steps" if LONG_RUN else "", end="")
+
+
+def _settings(place: Callable[[], dict[str, Any]], face: Face) -> dict[str, Any]:
+    return {"place": staticmethod(place), "face": face, "steps": 0}
+
+
+class _Servers(ExitStack):
+    """A Chroma server, another one for every few programs.
+
+    It keeps the files of deleted collections open, some 60 a program (https://github.com/chroma-core/chroma/issues/3296).
+    """
+
+    _PROGRAMS = 15
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._programs = 0
+        self._url = ""
+
+    def place(self) -> dict[str, Any]:
+        """Where the next program keeps its memory."""
+        if self._programs % self._PROGRAMS == 0:
+            self.close()
+            self._url = self.enter_context(chroma_server(self._folder / str(self._programs)))
+        self._programs += 1
+        return {"url": self._url}
