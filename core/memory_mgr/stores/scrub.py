@@ -12,7 +12,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from memory_mgr.errors import StoreUnavailableError
+from memory_mgr.errors import InvalidInputError, StoreUnavailableError
+from memory_mgr.stores.embedded import EMBEDDED
 
 _SEGMENT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WAIT_SECONDS = 60
@@ -26,14 +27,51 @@ def scrub(folder: Path) -> None:
         StoreUnavailableError: The file is in use or cannot be written; what was deleted is deleted all the same.
     """
     try:
+        # Looked for before it is asked which are held: an index that is made meanwhile is not among them.
+        indexes = [path for path in folder.iterdir() if path.is_dir() and _SEGMENT.fullmatch(path.name)]
         with closing(sqlite3.connect(folder / "chroma.sqlite3", timeout=_WAIT_SECONDS, isolation_level=None)) as db:
             held = {row[0] for row in db.execute("SELECT id FROM segments")}
             db.execute("VACUUM")
-        for path in folder.iterdir():
-            if path.is_dir() and _SEGMENT.fullmatch(path.name) and path.name not in held:
+        for path in indexes:
+            if path.name not in held:
                 shutil.rmtree(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailableError(
-            f"the entries are deleted, but their bytes are still in the files of {folder}: {error}; call forget() "
-            "again when nothing else writes to it"
+            f"what was deleted is deleted, but its bytes are still in the files of {folder}: {error}; call this again "
+            "when nothing else uses them"
         ) from error
+
+
+def scrub_closed(folder: Path) -> int:
+    """Scrub a store that nobody has open: of a memory that is closed, or of a Chroma server that is stopped.
+
+    Args:
+        folder: What `path` or `chroma run --path` name.
+
+    Returns:
+        How many bytes smaller it is.
+
+    Raises:
+        InvalidInputError: There is no store in the folder.
+        StoreUnavailableError: It is in use, or cannot be written.
+    """
+    ours = folder.resolve() / "chroma"
+    files = ours if ours.is_dir() else folder
+    if not (files / "chroma.sqlite3").is_file():
+        raise InvalidInputError(
+            f"there is no store in {folder.resolve()}; give the folder of a memory, or --path of a Chroma server"
+        )
+    before = _size(folder)
+    if files is ours:
+        client = EMBEDDED.acquire(ours, read_only=False, alone=True)
+        try:
+            client.alone(lambda: scrub(ours))
+        finally:
+            EMBEDDED.release(ours)
+    else:
+        scrub(folder)
+    return before - _size(folder)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
