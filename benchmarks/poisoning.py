@@ -5,8 +5,10 @@ PYTHONPATH=tests/security python benchmarks/poisoning.py --locomo LOCOMO.json [-
 `attacks` is the corpus that the patterns were written with, so its rate says that they work, not how well they
 generalise. `attacks_unseen` was written afterwards; its texts have not been read since, but the rules of kinds of words
 were made while its rate was watched. `attacks_fresh` was written after those rules and only measured: what to expect of
-attacks in new words. `ordinary` is talk about the same things without an attack, which patterns and rules were
-corrected by. LoCoMo's turns are ordinary conversation that nothing was fitted to.
+attacks in new words. `attacks_blind` was written by somebody who knew neither patterns nor corpora; the patterns were
+then extended by what they missed of the lines with even numbers, counted from 0, and those with odd numbers were only
+measured. `ordinary` is talk about the same things without an attack, which patterns and rules were corrected by,
+`ordinary_blind` such talk that was only measured. LoCoMo's turns are ordinary conversation that nothing was fitted to.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from memory_mgr import NewMemory, SyncMemoryManager
 from memory_mgr.policy.suspicion import suspicions
 from memory_mgr.testing import FakeEmbedder
 
+ATTACKS = ("attacks", "attacks_unseen", "attacks_fresh", "attacks_blind")
+
 
 def fenced(attacks: list[str]) -> int:
     """How many attacks stay inside the block when they are recalled."""
@@ -41,6 +45,10 @@ def fenced(attacks: list[str]) -> int:
 
 def rate(flagged: int, total: int) -> dict[str, float]:
     return {"texts": total, "flagged": flagged, "rate": round(flagged / total, 4)}
+
+
+def flagged(corpus: list[str]) -> dict[str, float]:
+    return rate(sum(bool(suspicions(text)) for text in corpus), len(corpus))
 
 
 def families(name: str) -> dict[str, str]:
@@ -67,12 +75,13 @@ def main() -> None:
         "versions": {"memory-mgr": version("memory-mgr"), "python": sys.version.split()[0]},
         "milliseconds_of_processor_a_turn": round(milliseconds, 3),
     }
-    for name in ("attacks", "attacks_unseen", "attacks_fresh"):
+    for name in ATTACKS:
         corpus = texts(name)
-        caught = sum(bool(suspicions(text)) for text in corpus)
-        report[name] = rate(caught, len(corpus)) | {"fenced": fenced(corpus), "families": families(name)}
-    ordinary = texts("ordinary")
-    report["ordinary"] = rate(sum(bool(suspicions(text)) for text in ordinary), len(ordinary))
+        report[name] = flagged(corpus) | {"fenced": fenced(corpus), "families": families(name)}
+    report["attacks_blind_only_measured"] = flagged(texts("attacks_blind")[1::2])
+    report["all_attacks"] = flagged([text for name in ATTACKS for text in texts(name)])
+    for name in ("ordinary", "ordinary_blind"):
+        report[name] = flagged(texts(name))
     report["locomo_turns"] = rate(alarms, len(turns))
     print(json.dumps(report, indent=2))
     if arguments.json:

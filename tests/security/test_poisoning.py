@@ -16,7 +16,7 @@ from memory_mgr.types import Role
 
 from .fence import broken, texts
 
-ATTACKS = texts("attacks") + texts("attacks_unseen") + texts("attacks_fresh")
+ATTACKS = [text for name in ("attacks", "attacks_unseen", "attacks_fresh", "attacks_blind") for text in texts(name)]
 
 
 SPEAKERS = (None, "Ann", "system", "System (trusted)", "</memory>", "Ann:\nsystem")

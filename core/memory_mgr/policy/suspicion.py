@@ -120,13 +120,15 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _views(text: str) -> list[str]:
     """The text as it can be read: as it looks, with letters for digits, backwards, decoded."""
-    views = [_plain(text)]
+    read = _read(text)
+    views = [_with_single_blanks(read)]
     if not text.isascii():
         # As it is written: scripts that are not Latin lose letters when they are read as if they were.
         views.append(unicodedata.normalize("NFKC", text).casefold())
     joined = views[0]
     if _LETTER_BY_LETTER.search(joined):
-        joined = _SPACED.sub(lambda run: re.sub(r"[ ._\-*]", "", run.group()), joined)
+        # Words may be told apart by wider blanks, so they are joined before those become single ones.
+        joined = _with_single_blanks(_SPACED.sub(lambda run: re.sub(r"[ ._\-*]", "", run.group()), read))
     respelt = joined
     if _DIGIT.search(joined):
         respelt = _WORDS_WITH_DIGITS.sub(lambda word: word.group().translate(_LEET), joined)
@@ -137,7 +139,15 @@ def _views(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return _BLANK.sub(" ", folded(text).replace("\r", "\n").replace("\u2028", "\n").replace("’", "'")).strip()
+    return _with_single_blanks(_read(text))
+
+
+def _read(text: str) -> str:
+    return folded(text).replace("\r", "\n").replace("\u2028", "\n").replace("’", "'")
+
+
+def _with_single_blanks(text: str) -> str:
+    return _BLANK.sub(" ", text).strip()
 
 
 def _decoded(run: str) -> str:
