@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,12 @@ def held(folder: Path, needle: bytes) -> list[str]:
 def indexes(folder: Path) -> set[str]:
     """The folders of Chroma's indexes."""
     return {path.name for path in (folder / "chroma").iterdir() if path.is_dir()}
+
+
+def free_pages(folder: Path) -> int:
+    """Pages of Chroma's file that hold nothing any more but what was there."""
+    with closing(sqlite3.connect(folder / "chroma" / "chroma.sqlite3")) as db:
+        return int(db.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 def fill(memory: SyncMemoryManager, clock: FakeClock) -> np.ndarray:
@@ -142,7 +149,9 @@ def test_a_closed_memory_can_be_scrubbed_and_an_open_one_is_refused(config: Memo
                 memory.delete_memory(entry.id)
         with pytest.raises(StoreUnavailableError, match="in use"):
             scrub.scrub_closed(config.path)
-    assert scrub.scrub_closed(config.path) >= 0
+    assert free_pages(config.path) > 0
+    scrub.scrub_closed(config.path)
+    assert free_pages(config.path) == 0
     with SyncMemoryManager(config) as memory:
         assert [entry.content for entry in memory.list_memories()] == ["stays"]
     with pytest.raises(InvalidInputError, match="no store"):
