@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from memory_mgr.defaults.judge import ModelJudge
+from memory_mgr.engine.drafts import GIVEN
 from memory_mgr.engine.messages import MESSAGE
 from memory_mgr.engine.operations import Change
 from memory_mgr.engine.plans import Entries, replaced
-from memory_mgr.engine.writing import GIVEN
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import MemoryEntry, MemoryType
 

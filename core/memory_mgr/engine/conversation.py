@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from memory_mgr.config import MemoryConfig
 from memory_mgr.engine import validation as check
+from memory_mgr.engine.drafts import draft
 from memory_mgr.engine.messages import as_message, as_new_memory
 from memory_mgr.engine.summarizing import Summaries
 from memory_mgr.engine.windows import ARCHIVE, WINDOW, archive_over, messages_in
 from memory_mgr.engine.working import WorkingMemory
 from memory_mgr.engine.write_behind import WriteBehind, at
-from memory_mgr.engine.writing import draft
 from memory_mgr.errors import ConfigurationError, MemoryMgrError, StoreUnavailableError
 from memory_mgr.events import observed
 from memory_mgr.policy.echoes import without_echoes

@@ -11,7 +11,7 @@ from typing import Protocol
 from memory_mgr.config import MemoryConfig
 from memory_mgr.defaults.adapters import as_importance_scorer
 from memory_mgr.defaults.asking import Bounded
-from memory_mgr.engine.writing import GIVEN
+from memory_mgr.engine.drafts import GIVEN
 from memory_mgr.errors import ExtensionError, ScoringError
 from memory_mgr.policy.importance import ImportanceModel, WordCounts, informative_words
 from memory_mgr.protocols import ImportanceScorer

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import numpy as np
 
+from memory_mgr.engine.drafts import draft
 from memory_mgr.engine.runtime import Runtime
-from memory_mgr.engine.writing import draft, found
+from memory_mgr.engine.writing import found
 from memory_mgr.errors import InvalidInputError
 from memory_mgr.stores.marks import note_changed
 from memory_mgr.stores.passages import document_vectors, following, with_passages

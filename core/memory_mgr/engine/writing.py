@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import accumulate, chain
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from memory_mgr.engine.beside import Beside
 from memory_mgr.engine.coalescing import Coalescer
+from memory_mgr.engine.drafts import GIVEN, SCORED, draft
 from memory_mgr.engine.intake import Intake
 from memory_mgr.engine.messages import said
 from memory_mgr.engine.pool import RepositoryPool
@@ -24,18 +24,14 @@ from memory_mgr.protocols import TextKind, Vectors
 from memory_mgr.stores.marks import note_changed, note_late
 from memory_mgr.stores.passages import PASSAGE_CHARACTERS, embedded_text, has_passages, text_vectors, with_passages
 from memory_mgr.stores.repository import Repository
-from memory_mgr.types import JSON, PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
+from memory_mgr.types import PASSAGE, MemoryEntry, MemoryType, Namespace, NewMemory
 
 log = logging.getLogger(__name__)
 Embed = Callable[[Sequence[str], TextKind], Vectors]
 Score = Callable[[Namespace, Sequence[tuple[MemoryType, Sequence[NewMemory]]]], list[list[float]]]
 """Importance of what several callers add to a namespace, each to a tier of it."""
-GIVEN = "importance_given"
-"""Key in `details` of entries whose importance the caller set: they are never scored again."""
 _MANY = 16
 """Entries of a batch that is judged while it is embedded."""
-_SCORED = ("memory", "message")
-"""Kinds of entries whose importance is scored unless it is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +134,7 @@ class Writer:
 
         def stored() -> list[MemoryEntry]:
             whole = [entry for entry in result() if entry.kind != PASSAGE]
-            if whole[0].kind in _SCORED:  # what is made of other entries, such as a summary, makes nothing due
+            if whole[0].kind in SCORED:  # what is made of other entries, such as a summary, makes nothing due
                 self._stored(namespace, len(whole))
             return whole
 
@@ -288,45 +284,10 @@ def found(repository: Repository, ids: Sequence[str]) -> list[MemoryEntry]:
     return entries
 
 
-def draft(
-    new: NewMemory,
-    namespace: Namespace,
-    tier: MemoryType,
-    now: datetime,
-    score: float,
-    ttl_seconds: float | None,
-) -> MemoryEntry:
-    """A validated memory as the entry it will be."""
-    ttl = new.ttl_seconds if new.ttl_seconds is not None else ttl_seconds
-    return MemoryEntry(
-        id=new.id or str(uuid.uuid4()),
-        content=new.content,
-        memory_type=tier,
-        namespace=namespace,
-        timestamp=new.timestamp or now,
-        created_at=now,
-        source=new.source,
-        speaker=new.speaker,
-        importance_score=score,
-        metadata=dict(new.metadata or {}),
-        expires_at=None if ttl is None else now + timedelta(seconds=ttl),
-        pinned=new.pinned,
-        derived_from=tuple(new.derived_from),
-        kind=new.kind,
-        details=_details(new),
-    )
-
-
 def _changed(entry: MemoryEntry, changes: dict[str, Any]) -> MemoryEntry:
     details = changes.get("details", entry.details)
     given = {"details": {**details, GIVEN: True}} if "importance_score" in changes else {}
     return entry.with_changes(**(changes | given))
-
-
-def _details(new: NewMemory) -> dict[str, JSON]:
-    given: dict[str, JSON] = {GIVEN: True} if new.importance_score is not None and new.kind in _SCORED else {}
-    found_by: dict[str, JSON] = {} if new.found_by is None else {"found_by": list(new.found_by)}
-    return {**(new.details or {}), **found_by, **given}
 
 
 _Group = list[tuple[int, list[MemoryEntry], NDArray[np.float32]]]
