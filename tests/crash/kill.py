@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import random
 import signal
@@ -17,16 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from memory_mgr import SyncMemoryManager
+from memory_mgr.stores import chroma, chroma_repair
 
 from .checks import check_consistent, check_summaries
 from .home import Home
 from .workload import Record
 
 ROOT = Path(__file__).parents[2]
+SAVE_EVERY = chroma._SYNC_THRESHOLD
 
 
 class Killing:
@@ -36,15 +41,23 @@ class Killing:
         folder: Of the memory.
         seed: Of everything random.
         longest: Seconds a process works at most before it is killed.
+        save_every: Writes after which Chroma saves an index: the fewer, the more indexes are torn.
+
+    Attributes:
+        record: What was acknowledged.
+        kills: So far.
+        reembedded: How often the store was copied.
+        repaired: Indexes that Chroma could not read.
     """
 
-    def __init__(self, folder: Path, seed: int, longest: float = 1.5) -> None:
+    def __init__(self, folder: Path, seed: int, longest: float = 1.5, save_every: int = SAVE_EVERY) -> None:
         self._folder = folder
         self._home = Home(folder)
         self._chance = random.Random(seed)
         self._longest = longest
+        self._save_every = save_every
         self.record = Record()
-        self.kills = self.reembedded = 0
+        self.kills = self.reembedded = self.repaired = 0
 
     def once(self) -> None:
         """Let a process work, kill it, check."""
@@ -52,15 +65,28 @@ class Killing:
             self.reembedded += "reembedded" in line
             self.record.hear(line)
         self.kills += 1
-        with SyncMemoryManager(self._home.config()) as memory:
+        with self._counting_repairs(), SyncMemoryManager(self._home.config()) as memory:
             self.record.check(memory)
             check_consistent(memory)
             if self.kills % 10 == 0:
                 check_summaries(memory)
 
+    @contextmanager
+    def _counting_repairs(self) -> Iterator[None]:
+        handler = logging.Handler()
+        handler.emit = self._note_repair  # type: ignore[method-assign]
+        chroma_repair.log.addHandler(handler)
+        try:
+            yield
+        finally:
+            chroma_repair.log.removeHandler(handler)
+
+    def _note_repair(self, record: logging.LogRecord) -> None:
+        self.repaired += 1
+
     def _until_killed(self) -> list[dict[str, Any]]:
         seed = self._chance.randrange(2**31)
-        command = [sys.executable, "-m", "tests.crash.writer", str(self._folder), str(seed)]
+        command = [sys.executable, "-m", "tests.crash.writer", str(self._folder), str(seed), str(self._save_every)]
         environment = os.environ | {"PYTHONPATH": f"{ROOT / 'core'}{os.pathsep}{ROOT}"}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
             assert process.stdout is not None
@@ -83,19 +109,29 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=20260101)
     parser.add_argument("--per-folder", type=int, default=30, help="Kills before a new folder is taken.")
+    parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="Writes after which Chroma saves an index.")
     options = parser.parse_args()
-    started, kills, operations, reembedded = time.monotonic(), 0, 0, 0
+    started, kills, operations, reembedded, repaired = time.monotonic(), 0, 0, 0, 0
     while kills < options.kills:
         with tempfile.TemporaryDirectory() as folder:
-            killing = Killing(Path(folder) / "memory", options.seed + kills)
+            place = Path(folder) / "memory"
+            killing = Killing(place, options.seed + kills, save_every=options.save_every)
             for _ in range(min(options.per_folder, options.kills - kills)):
                 killing.once()
                 kills += 1
                 print(f"{kills} kills, {operations + killing.record.count} acknowledged", file=sys.stderr, flush=True)
             operations += killing.record.count
             reembedded += killing.reembedded
+            repaired += killing.repaired
     seconds = round(time.monotonic() - started)
-    counts = {"kills": kills, "acknowledged": operations, "reembedded": reembedded, "lost": 0, "twice": 0}
+    counts = {
+        "kills": kills,
+        "acknowledged": operations,
+        "reembedded": reembedded,
+        "repaired": repaired,
+        "lost": 0,
+        "twice": 0,
+    }
     print(json.dumps(counts | {"seconds": seconds}))
 
 

@@ -26,6 +26,14 @@ def test_every_acknowledged_entry_is_there_once(tmp_path: Path, rounds: int) -> 
         kills += 1
 
 
+@pytest.mark.slow
+def test_no_index_that_a_kill_left_torn_takes_an_entry_with_it(tmp_path: Path) -> None:
+    """Chroma saves its indexes all the time here, so that many a kill comes in between two files."""
+    killing = Killing(tmp_path / "memory", seed=7, longest=2.0, save_every=3)
+    while killing.kills < 40 or not killing.repaired:
+        killing.once()
+
+
 def test_forgetting_that_was_interrupted_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some tiers are dropped, then the process dies: who opens the namespace next finds nothing of it."""
     config = settings(path=tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memory_mgr import SyncMemoryManager
+from memory_mgr.stores import chroma
 from tests.crash.home import Home
 from tests.crash.workload import Workload
 
@@ -20,8 +21,9 @@ def _say(line: dict[str, Any]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def main(path: str, seed: int) -> None:
-    """One step after another, for ever."""
+def main(path: str, seed: int, save_every: int) -> None:
+    """One step after another, for ever; Chroma saves its index of a new collection after so many writes."""
+    chroma._SYNC_THRESHOLD = save_every
     home, chance = Home(Path(path)), random.Random(seed)
     home.finish()
     memory = SyncMemoryManager(home.config())
@@ -38,4 +40,4 @@ def main(path: str, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -84,7 +84,7 @@ class Runtime:
     def _acquired(self) -> SharedStore:
         """The store, taken last of what can fail, so that a manager that cannot be made holds nothing."""
         try:
-            return SharedStore.acquire(self.config, self.space)
+            return SharedStore.acquire(self.config, self.space, lambda texts: self.embed(texts, "document"))
         except BaseException:
             if self.queue is not None:
                 self.queue.close()

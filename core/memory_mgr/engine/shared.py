@@ -13,6 +13,7 @@ from memory_mgr.engine.pool import RepositoryPool
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.opening import location, open_store
+from memory_mgr.stores.passages import Embed
 from memory_mgr.stores.repository import Repository
 from memory_mgr.types import Namespace
 
@@ -25,18 +26,23 @@ class SharedStore:
     _open: ClassVar[dict[_Key, SharedStore]] = {}
     _lock = threading.Lock()
 
-    def __init__(self, key: _Key, config: MemoryConfig, space: EmbeddingSpace) -> None:
+    def __init__(self, key: _Key, config: MemoryConfig, space: EmbeddingSpace, embed: Embed) -> None:
         self._key = key
         self._catalogs = config.catalogs
         self._recall = config.recall
         self._read_only = config.read_only
         self._users = 0
-        self.store = open_store(config, space)
+        self.store = open_store(config, space, embed)
         self.pool = RepositoryPool(self._open_repository, config.open_namespaces)
 
     @classmethod
-    def acquire(cls, config: MemoryConfig, space: EmbeddingSpace) -> SharedStore:
+    def acquire(cls, config: MemoryConfig, space: EmbeddingSpace, embed: Embed) -> SharedStore:
         """The store of a location, opened if it is not open yet.
+
+        Args:
+            config: The settings.
+            space: The embedder.
+            embed: Embeds texts of entries with it.
 
         Raises:
             ConfigurationError: It is open with settings by which its words are indexed in another way.
@@ -48,7 +54,7 @@ class SharedStore:
         with cls._lock:
             shared = cls._open.get(key)
             if shared is None:
-                shared = cls._open[key] = cls(key, config, space)
+                shared = cls._open[key] = cls(key, config, space, embed)
             else:
                 shared._check_reach(config)
             shared._users += 1

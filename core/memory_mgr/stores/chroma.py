@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -24,8 +25,9 @@ from memory_mgr.stores import chroma_compaction
 from memory_mgr.stores import schema as schemas
 from memory_mgr.stores.base import EmbeddingSpace
 from memory_mgr.stores.chroma_connection import ChromaConnection, Clients
-from memory_mgr.stores.chroma_entries import entries_of, metadata_of, scanned
+from memory_mgr.stores.chroma_entries import embedded_anew, entries_of, metadata_of, scanned
 from memory_mgr.stores.chroma_records import ChromaRecords
+from memory_mgr.stores.passages import Embed
 from memory_mgr.stores.scanned import Scanned
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
@@ -59,6 +61,7 @@ class ChromaStore:
         on_close: Lets go of the client.
         shared: Other processes may write to the same namespaces.
         on_scrub: Removes the bytes of what was dropped.
+        embed: Embeds texts again whose vectors a damaged index lost.
     """
 
     def __init__(
@@ -71,8 +74,10 @@ class ChromaStore:
         *,
         shared: bool = False,
         on_scrub: Callable[[], None] = lambda: None,
+        embed: Embed | None = None,
     ) -> None:
-        self._connection = ChromaConnection(clients, retry or RetryConfig(attempts=1))
+        vectors_of = None if embed is None else partial(embedded_anew, embed=embed)
+        self._connection = ChromaConnection(clients, retry or RetryConfig(attempts=1), vectors_of)
         self._space = space
         self._before_writing = before_writing
         self._on_close = on_close

@@ -11,9 +11,10 @@ from typing import Protocol, TypeVar
 
 from chromadb.api import ClientAPI
 
-from memory_mgr.errors import StoreUnavailableError
+from memory_mgr.errors import StoreError, StoreUnavailableError
 from memory_mgr.policy.retry import RetryConfig
 from memory_mgr.stores.chroma_errors import map_store_errors
+from memory_mgr.stores.chroma_repair import VectorsOf
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,6 +34,17 @@ class Clients(Protocol):
 
         Args:
             collection: The name of what will be read or written, if it is one.
+        """
+
+    def mend(self, collection: str, vectors_of: VectorsOf | None) -> bool:
+        """Repair a collection that could not be used, if that can be done from here.
+
+        Args:
+            collection: Its name.
+            vectors_of: Makes vectors anew that cannot be found any more.
+
+        Returns:
+            Whether another attempt may go better.
         """
 
 
@@ -60,6 +72,10 @@ class LazyClient:
         """See `Clients`."""
         return nullcontext()
 
+    def mend(self, collection: str, vectors_of: VectorsOf | None) -> bool:
+        """See `Clients`; a server's files are its own."""
+        return False
+
 
 class ChromaConnection:
     """What calls to Chroma go through. Thread-safe.
@@ -67,11 +83,13 @@ class ChromaConnection:
     Args:
         clients: Have the client.
         retry: How often a call is made again when the store is unavailable; every one may be, as writes are by id.
+        vectors_of: Makes vectors anew that a damaged index lost.
     """
 
-    def __init__(self, clients: Clients, retry: RetryConfig) -> None:
+    def __init__(self, clients: Clients, retry: RetryConfig, vectors_of: VectorsOf | None = None) -> None:
         self._clients = clients
         self._retry = retry
+        self._vectors_of = vectors_of
         self._down_until = 0.0
         self._batch = 0
 
@@ -109,6 +127,7 @@ class ChromaConnection:
             StoreError: It could not do that.
         """
         waits = self._retry.waits() if time.monotonic() >= self._down_until else iter(())
+        mended = False
         while True:
             try:
                 with map_store_errors(what), self._clients.call(collection):
@@ -120,6 +139,13 @@ class ChromaConnection:
                     raise
                 log.warning("%s; next attempt in %.1f s", error, wait)
                 time.sleep(wait)
+            except StoreError as error:
+                # Not one of its kinds: those are no failures of Chroma.
+                if type(error) is not StoreError or mended or collection is None:
+                    raise
+                mended = self._clients.mend(collection, self._vectors_of)
+                if not mended:
+                    raise
             else:
                 self._down_until = 0.0
                 return answer

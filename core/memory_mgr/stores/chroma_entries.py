@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -9,8 +10,10 @@ from typing import Any, TypeVar
 import numpy as np
 from chromadb.api.models.Collection import Collection
 
+from memory_mgr.protocols import Vectors
 from memory_mgr.stores.ahead import ahead
 from memory_mgr.stores.codec import decode_entry, encode_entry
+from memory_mgr.stores.passages import Embed, document_vectors
 from memory_mgr.stores.scanned import Scanned
 from memory_mgr.stores.schema import SCHEMA_VERSION
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
@@ -36,6 +39,14 @@ def entries_of(result: Any, namespace: Namespace, tier: MemoryType) -> list[Memo
         decode_entry(memory_id, document, metadata[_RECORD], namespace, tier)
         for memory_id, document, metadata in zip(result["ids"], result["documents"], result["metadatas"], strict=True)
     ]
+
+
+def embedded_anew(collection: Collection, ids: list[str], embed: Embed) -> tuple[list[str], Vectors]:
+    """The vectors of some ids of a collection, made of their texts: the ids found, shape (ids, dimensions)."""
+    told = collection.metadata
+    found = collection.get(ids=ids, include=["documents", "metadatas"])
+    entries = entries_of(found, tuple(json.loads(told["namespace"])), MemoryType(told["tier"]))
+    return [entry.id for entry in entries], document_vectors(entries, embed)
 
 
 def scanned(

@@ -15,7 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from memory_mgr.errors import StoreUnavailableError
+from memory_mgr.errors import StoreError, StoreUnavailableError
+from memory_mgr.stores import chroma_repair
+from memory_mgr.stores.chroma_repair import VectorsOf
 from memory_mgr.stores.lock import FolderLock
 
 INDEXES = 256
@@ -30,13 +32,15 @@ class EmbeddedClient:
 
     Args:
         folder: Where its files are.
+        may_write: Whether what is damaged may be repaired.
 
     Raises:
         StoreUnavailableError: The folder cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, may_write: Callable[[], bool] = lambda: True) -> None:
         self._folder = folder
+        self._may_write = may_write
         self._turn = threading.Condition()
         self._calls = 0
         self._mine = threading.local()
@@ -44,6 +48,8 @@ class EmbeddedClient:
         self._due = False
         self._client: Any = None
         self._stop: Callable[[], None] = lambda: None
+        self._damaged = set(chroma_repair.suspects(folder).values())
+        self._mended: set[str] = set()
         self._connect()
 
     @property
@@ -57,7 +63,12 @@ class EmbeddedClient:
 
         Args:
             collection: The name of what will be read or written, if it is one.
+
+        Raises:
+            StoreError: Its index is damaged; `mend` it.
         """
+        if collection in self._damaged:
+            raise StoreError(f"the index of {collection} is damaged")
         depth = getattr(self._mine, "depth", 0)
         with self._turn:
             if not depth:
@@ -76,6 +87,48 @@ class EmbeddedClient:
             with self._turn:
                 self._calls -= 1
                 self._turn.notify_all()
+
+    def mend(self, collection: str, vectors_of: VectorsOf | None) -> bool:
+        """Make the index of a collection anew if that is why Chroma failed.
+
+        Args:
+            collection: Its name.
+            vectors_of: Makes vectors anew that cannot be found any more.
+
+        Returns:
+            Whether another attempt may go better. Not so inside of another `call`: it is mended from outside.
+
+        Raises:
+            StoreError: It cannot be mended here; the message says where.
+        """
+        from chromadb.errors import NotFoundError
+
+        if getattr(self._mine, "depth", 0):
+            return False
+        with self._turn:
+            self._turn.wait_for(lambda: not self._calls)
+            if collection in self._mended:
+                return True
+            suspected = collection in self._damaged
+            self._damaged.discard(collection)
+            try:
+                found = str(self._client.get_collection(collection, embedding_function=None).id)
+            except NotFoundError:
+                return suspected
+            if not chroma_repair.needs_repair(self._folder, found):
+                return suspected
+            self._damaged.add(collection)
+            if not self._may_write():
+                raise StoreError(
+                    f"the index of {collection} in {self._folder} is damaged, and who only reads cannot repair it; "
+                    "open the store once without read_only=True"
+                )
+            self._renew(lambda: chroma_repair.put_aside(self._folder, found))
+            remade = self._client.get_collection(collection, embedding_function=None)
+            chroma_repair.put_back(self._folder, remade, vectors_of)
+            self._damaged.discard(collection)
+            self._mended.add(collection)
+            return True
 
     def alone(self, work: Callable[[], None]) -> None:
         """Do something to the files while no client has them open; not from inside a `call`."""
@@ -186,7 +239,7 @@ class Embedded:
 def _locked(folder: Path, *, read_only: bool) -> tuple[EmbeddedClient, FolderLock]:
     lock = FolderLock(folder, shared=read_only)
     try:
-        return EmbeddedClient(folder), lock
+        return EmbeddedClient(folder, lambda: not lock.shared), lock
     except BaseException:
         lock.release()
         raise

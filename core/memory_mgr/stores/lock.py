@@ -53,6 +53,11 @@ class FolderLock:
         self._file.write(f"{os.getpid()}\n")
         self._file.flush()
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is for reading only."""
+        return self._shared
+
     def for_writing(self) -> None:
         """Make a lock for reading one for writing too.
 

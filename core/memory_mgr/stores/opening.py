@@ -15,6 +15,7 @@ from memory_mgr.errors import ConfigurationError, StoreUnavailableError
 from memory_mgr.stores.base import EmbeddingSpace, VectorStore
 from memory_mgr.stores.embedded import EMBEDDED
 from memory_mgr.stores.in_memory import InMemoryStore
+from memory_mgr.stores.passages import Embed
 from memory_mgr.stores.scrub import scrub
 
 _BUSY = {408, 429, 502, 503, 504}
@@ -36,8 +37,13 @@ def location(config: MemoryConfig) -> tuple[object, ...]:
     return "path", str(Path(str(config.path)).resolve())
 
 
-def open_store(config: MemoryConfig, space: EmbeddingSpace | None) -> VectorStore:
-    """The store that `config` names; without a space, for reading what any embedder wrote.
+def open_store(config: MemoryConfig, space: EmbeddingSpace | None, embed: Embed | None = None) -> VectorStore:
+    """The store that `config` names.
+
+    Args:
+        config: The settings.
+        space: The embedder whose vectors it holds; None to read what any embedder wrote.
+        embed: Embeds texts again whose vectors a damaged index lost.
 
     Raises:
         ConfigurationError: The url cannot be read.
@@ -50,7 +56,7 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace | None) -> VectorStor
         return _remote(_server(config), space, retry=config.retry, later=later)
     if config.in_memory and space is not None:
         return InMemoryStore(space)
-    return _embedded(_folder(Path(str(config.path))), space, read_only=config.read_only)
+    return _embedded(_folder(Path(str(config.path))), space, embed, read_only=config.read_only)
 
 
 @contextmanager
@@ -78,7 +84,7 @@ def connected(config: MemoryConfig) -> Iterator[Clients]:
         EMBEDDED.release(folder)
 
 
-def _embedded(folder: Path, space: EmbeddingSpace | None, *, read_only: bool) -> ChromaStore:
+def _embedded(folder: Path, space: EmbeddingSpace | None, embed: Embed | None, *, read_only: bool) -> ChromaStore:
     embedded = EMBEDDED.acquire(folder, read_only=read_only)
     release = partial(EMBEDDED.release, folder)
     try:
@@ -88,6 +94,7 @@ def _embedded(folder: Path, space: EmbeddingSpace | None, *, read_only: bool) ->
             before_writing=partial(_need_room, folder),
             on_close=release,
             on_scrub=lambda: embedded.alone(lambda: scrub(folder)),
+            embed=embed,
         )
     except BaseException:
         release()

@@ -20,6 +20,8 @@ from memory_mgr.policy.chunking import split_passages
 from memory_mgr.protocols import Vectors
 from memory_mgr.types import JSON, PASSAGE, MemoryEntry
 
+Embed = Callable[[Sequence[str]], Vectors]
+"""Makes unit vectors of texts to be stored, shape (texts, dimensions)."""
 _STANDING = ("origin", "suspicious")
 PASSAGE_CHARACTERS = 800
 """About what a passage takes a text on by."""
@@ -46,7 +48,7 @@ def _spans(entry: MemoryEntry) -> list[tuple[str, int, int]]:
     return [(text[span.start : span.end], span.start, span.end) for text in texts for span in split_passages(text)]
 
 
-def document_vectors(entries: Sequence[MemoryEntry], embed: Callable[[Sequence[str]], Vectors]) -> Vectors:
+def document_vectors(entries: Sequence[MemoryEntry], embed: Embed) -> Vectors:
     """Vectors of entries and passages, shape (len(entries), dimensions); no text is embedded for what is not found."""
     return text_vectors([embedded_text(entry) for entry in entries], embed)
 
@@ -56,7 +58,7 @@ def embedded_text(entry: MemoryEntry) -> str | None:
     return None if entry.found_by == () else entry.searchable_text
 
 
-def text_vectors(texts: Sequence[str | None], embed: Callable[[Sequence[str]], Vectors]) -> Vectors:
+def text_vectors(texts: Sequence[str | None], embed: Embed) -> Vectors:
     """As `document_vectors`, of the texts as `embedded_text` tells them."""
     embedded = embed([text for text in texts if text is not None])
     if len(embedded) == len(texts):
