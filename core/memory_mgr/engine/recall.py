@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from memory_mgr.policy.cues import told
 from memory_mgr.policy.dense import DensePlan, plan_dense
 from memory_mgr.policy.lexical import match_expression, needed_terms, repair_term, select_terms
 from memory_mgr.policy.query import Query, analyse
-from memory_mgr.policy.recall import Ranked, Shown, best, score
+from memory_mgr.policy.recall import Ranked, Scored, Shown, best, repeats, score
 from memory_mgr.policy.rerank import blend
 from memory_mgr.protocols import Reranker
 from memory_mgr.stores.catalog import Catalog
@@ -58,7 +59,7 @@ class Recaller:
 
         With `note` they count as recalled.
         """
-        ranked, texts = self.ranked(repository, text, selection, limit)
+        ranked, texts = self.ranked(repository, text, selection, limit, explain=explain)
         scores = {r.id: r.score for r in ranked}
         entries = repository.read(lambda catalog: catalog.by_ids(list(scores), scores))
         if note:
@@ -74,7 +75,7 @@ class Recaller:
             repository.accessed(ids, self._runtime.now().timestamp())
 
     def ranked(
-        self, repository: Repository, text: str, selection: Selection, limit: int
+        self, repository: Repository, text: str, selection: Selection, limit: int, *, explain: bool = False
     ) -> tuple[list[Ranked], dict[str, Text]]:
         """The ranking behind `search`, and the texts of its front by id."""
         selection = selection.with_passages()
@@ -102,11 +103,21 @@ class Recaller:
         if query.asks_when or query.asks_number:
             candidates = repository.read(lambda catalog: _cued(catalog, query, candidates))
         scored = score(query, candidates, self._config, now=selection.now)
-        front = candidates.keys[scored.front(wanted)].tolist()
-        texts = repository.read(lambda catalog: catalog.texts(front))
-        ranked = best(scored, _shown(candidates, texts), wanted)
-        by_id = {text.id: text for text in texts}
-        return self._reranked(query, ranked, by_id)[:limit], by_id
+        ranked, texts = self._picked(repository, candidates, scored, wanted, explain=explain)
+        return self._reranked(query, ranked, texts)[:limit], texts
+
+    @staticmethod
+    def _picked(
+        repository: Repository, candidates: Candidates, scored: Scored, wanted: int, *, explain: bool
+    ) -> tuple[list[Ranked], dict[str, Text]]:
+        """The best `wanted`, and the texts that were read for it by id."""
+        for positions in scored.fronts(wanted):
+            texts = repository.read(partial(Catalog.texts, rowids=candidates.keys[positions].tolist()))
+            shown = _shown(candidates, texts)
+            repeated = repeats(scored, shown)
+            if len(shown) - len(repeated) >= wanted:
+                break
+        return best(scored, shown, repeated, wanted, explain=explain), {text.id: text for text in texts}
 
     # --- candidates ----------------------------------------------------------------------------------------
 
@@ -139,7 +150,7 @@ class Recaller:
     @staticmethod
     def _repaired(catalog: Catalog, stem: str) -> str | None:
         """The word that was probably meant by one that nobody ever wrote."""
-        return repair_term(stem, catalog.vocabulary(stem[:2]))
+        return repair_term(stem, catalog.vocabulary(stem[:2], len(stem) - 1, len(stem) + 1))
 
     def _plans(
         self, repository: Repository, selection: Selection, among: Matching | None

@@ -7,9 +7,10 @@ does both for entries that are at hand. All are pure. Each kind of evidence lies
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +29,11 @@ _ALONE_SUBSTANCE = 0.8
 _ALONE_NEIGHBOUR = 0.5
 """Share of its own match that such an entry gets for the neighbours it cannot have."""
 
+_SPARE = 20
+"""Read beyond what is wanted: so many may repeat others."""
+
 _REPEATS = 60
-"""Repetitions that are looked for behind as many results; below twenty, three times as many as results."""
+"""If more do, so many others are read; for fewer than twenty results three times as many as results."""
 
 _REPEATED = 0.5
 """What is left of the score of an entry whose words were all said by a better one."""
@@ -86,12 +90,18 @@ class Scored:
     order: Positions
     passages: bool
 
-    def front(self, limit: int) -> list[int]:
-        """Positions, best first, of those that have to be read to tell the best `limit`."""
-        # How many passages belong to one entry is not known before.
-        most = None if self.passages else limit + min(3 * limit, _REPEATS) + 20
-        front: list[int] = self.order[:most].tolist()
-        return front
+    def fronts(self, limit: int) -> Iterator[list[int]]:
+        """Positions, best first, of those that have to be read to tell the best `limit`.
+
+        More the second time: for when so many of the first repeat others that fewer than `limit` do not.
+        """
+        if self.passages:  # how many passages belong to one entry is not known before
+            yield self.order.tolist()
+            return
+        few, most = limit + _SPARE, limit + _SPARE + min(3 * limit, _REPEATS)
+        yield self.order[:few].tolist()
+        if len(self.order) > few:
+            yield self.order[:most].tolist()
 
 
 def rank(
@@ -107,7 +117,12 @@ def rank(
         limit: >= 0.
     """
     scored = score(query, Candidates.of(items, query), config or RecallConfig(), now=now)
-    return best(scored, [Shown(i, items[i].id, items[i].content, items[i].parent) for i in scored.front(limit)], limit)
+    for positions in scored.fronts(limit):
+        front = [Shown(i, items[i].id, items[i].content, items[i].parent) for i in positions]
+        repeated = repeats(scored, front)
+        if len(front) - len(repeated) >= limit:
+            break
+    return best(scored, front, repeated, limit, explain=True)
 
 
 def score(query: Query, candidates: Candidates, config: RecallConfig, *, now: datetime) -> Scored:
@@ -121,46 +136,47 @@ def score(query: Query, candidates: Candidates, config: RecallConfig, *, now: da
     return Scored(totals, contributions, candidates.times, eligible, bool(candidates.passage.any()))
 
 
-def best(scored: Scored, front: Sequence[Shown], limit: int) -> list[Ranked]:
+def best(scored: Scored, front: Sequence[Shown], repeated: Sequence[int], limit: int, *, explain: bool) -> list[Ranked]:
     """The best `limit` whole entries, each by its best passage.
 
     Args:
         scored: From `score`.
-        front: Those of `scored.front(limit)` that are still there, in order.
+        front: Those of one of `scored.fronts(limit)` that are still there, in order.
+        repeated: From `repeats`.
         limit: >= 0.
+        explain: With the parts of each score.
     """
-    totals = scored.totals if scored.passages else _repeats_put_back(scored.totals, front)
+    totals = scored.totals.copy()
+    totals[repeated] *= _REPEATED
     ordered = sorted(front, key=lambda shown: (-totals[shown.position], -scored.times[shown.position], shown.id))
     by_whole: dict[str, Shown] = {}
     for shown in ordered:
         if len(by_whole) == limit:
             break
         by_whole.setdefault(shown.parent or shown.id, shown)
-    chosen = [shown.position for shown in by_whole.values()]
-    rows = np.stack([values[chosen] for values in scored.parts.values()], axis=1).round(6).tolist()
+    parts = _parts(scored, [shown.position for shown in by_whole.values()]) if explain else repeat({})
     return [
-        Ranked(
-            whole,
-            float(totals[shown.position]),
-            {name: value for name, value in zip(scored.parts, row, strict=True) if value},
-            shown.id if shown.parent else None,
-        )
-        for (whole, shown), row in zip(by_whole.items(), rows, strict=True)
+        Ranked(whole, float(totals[shown.position]), told, shown.id if shown.parent else None)
+        for (whole, shown), told in zip(by_whole.items(), parts, strict=False)
     ]
 
 
-def _repeats_put_back(totals: Floats, front: Sequence[Shown]) -> Floats:
-    """`totals`, lowered for what repeats a better one word for word; recall is for different things."""
+def _parts(scored: Scored, chosen: Sequence[int]) -> list[dict[str, float]]:
+    """What each kind of evidence contributed to some candidates, where it did."""
+    rows = np.stack([values[chosen] for values in scored.parts.values()], axis=1).round(6).tolist()
+    return [{name: value for name, value in zip(scored.parts, row, strict=True) if value} for row in rows]
+
+
+def repeats(scored: Scored, front: Sequence[Shown]) -> list[int]:
+    """Positions of what repeats a better one word for word: recall is for different things. None among passages."""
     seen: set[tuple[str, ...]] = set()
     repeated = []
-    for shown in front:
+    for shown in () if scored.passages else front:
         said = tuple(shown.content.casefold().split())
         if said in seen:
             repeated.append(shown.position)
         seen.add(said)
-    lowered = totals.copy()
-    lowered[repeated] *= _REPEATED
-    return lowered
+    return repeated
 
 
 def _weights(config: RecallConfig) -> dict[str, float]:

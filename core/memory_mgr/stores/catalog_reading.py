@@ -175,11 +175,11 @@ class CatalogReader(CatalogFile):
         )
         return {int(row[0]) for row in rows}
 
-    def vocabulary(self, prefix: str, limit: int = 2000) -> list[tuple[str, int]]:
-        """Indexed terms that begin with `prefix`, with the number of entries they occur in."""
+    def vocabulary(self, prefix: str, shortest: int, longest: int, limit: int = 2000) -> list[tuple[str, int]]:
+        """Indexed terms of some length that begin with `prefix`, with the number of entries they occur in."""
         rows = self.all_rows(
-            "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? LIMIT ?",
-            (prefix, prefix + "\U0010ffff", limit),
+            "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? AND length(term) BETWEEN ? AND ? LIMIT ?",
+            (prefix, prefix + "\U0010ffff", shortest, longest, limit),
         )
         return [(str(term), int(count)) for term, count in rows]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from memory_mgr.errors import ConfigurationError
 from memory_mgr.policy.candidates import Candidates, Item
 from memory_mgr.policy.query import analyse
-from memory_mgr.policy.recall import Ranked, rank, recency
+from memory_mgr.policy.recall import Ranked, Shown, best, rank, recency, repeats, score
 from memory_mgr.policy.recall_config import RecallConfig
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -160,6 +161,21 @@ def test_repetitions_are_put_back() -> None:
         item("c", "Sunsets mostly", dense=0.55),
     ]
     assert order(items) == ["a", "c", "b"]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=120), st.integers(1, 12), st.randoms(use_true_random=False))
+def test_no_more_is_read_than_tells_the_best(texts: list[int], limit: int, chance: random.Random) -> None:
+    """However many repeat each other: the best of the first front that suffices are the best of the last."""
+    items = [item(str(i), f"text {t}", lexical=chance.uniform(1, 9)) for i, t in enumerate(texts)]
+    scored = score(QUESTION, Candidates.of(items, QUESTION), RecallConfig(), now=NOW)
+
+    def ids(positions: list[int]) -> list[str]:
+        front = [Shown(i, items[i].id, items[i].content) for i in positions]
+        return [r.id for r in best(scored, front, repeats(scored, front), limit, explain=False)]
+
+    fronts = list(scored.fronts(limit))
+    assert [r.id for r in rank(QUESTION, items, now=NOW, limit=limit)] == ids(fronts[-1])
+    assert len(fronts[0]) <= limit + 20
 
 
 def test_context_only_items_are_not_returned() -> None:
