@@ -156,7 +156,7 @@ def first_place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A place that is filled, to be copied."""
     first = Place(tmp_path_factory.mktemp("first") / "catalogs")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(shared, "open_store", lambda config, space: first.store)
+        patched.setattr(shared, "open_store", lambda config, space, embed: first.store)
         with first.opened() as memory:
             filled(memory)
     return first
@@ -169,7 +169,7 @@ def new_place(tmp_path: Path, first_place: Place, monkeypatch: pytest.MonkeyPatc
 
     def make() -> Place:
         place = Place(tmp_path / str(next(count)), like=first_place)
-        monkeypatch.setattr(shared, "open_store", lambda config, space: place.store)
+        monkeypatch.setattr(shared, "open_store", lambda config, space, embed: place.store)
         return place
 
     return make
