@@ -41,7 +41,8 @@ class Killing:
         folder: Of the memory.
         seed: Of everything random.
         longest: Seconds a process works at most before it is killed.
-        save_every: Writes after which Chroma saves an index: the fewer, the more indexes are torn.
+        save_every: Writes after which Chroma saves an index.
+        at_saves: Kill while an index is saved, as far as that can be seen from its files.
 
     Attributes:
         record: What was acknowledged.
@@ -50,12 +51,15 @@ class Killing:
         repaired: Indexes that Chroma could not read.
     """
 
-    def __init__(self, folder: Path, seed: int, longest: float = 1.5, save_every: int = SAVE_EVERY) -> None:
+    def __init__(
+        self, folder: Path, seed: int, longest: float = 1.5, save_every: int = SAVE_EVERY, *, at_saves: bool = False
+    ) -> None:
         self._folder = folder
         self._home = Home(folder)
         self._chance = random.Random(seed)
         self._longest = longest
         self._save_every = save_every
+        self._at_saves = at_saves
         self.record = Record()
         self.kills = self.reembedded = self.repaired = 0
 
@@ -94,6 +98,8 @@ class Killing:
             if self._chance.random() < 0.9:
                 assert process.stdout.readline().strip() == "ready", "the process did not start"
                 time.sleep(self._chance.uniform(0.01, self._longest))
+                if self._at_saves:
+                    self._wait_for_save()
             else:
                 time.sleep(self._chance.uniform(0.5, 2.5))
             process.kill()
@@ -101,6 +107,24 @@ class Killing:
         assert process.returncode == -signal.SIGKILL, f"the process died by itself: {process.returncode}, seed {seed}"
         # The last piece was cut short by the kill, or is empty.
         return [json.loads(line) for line in said[:-1] if line.startswith("{")]
+
+    def _wait_for_save(self) -> None:
+        """Until elements of an index were written; their labels come next."""
+        files = [os.fspath(file) for file in self._folder.glob("store-*/chroma/*/data_level0.bin")]
+        before, until = _changed(files), time.monotonic() + self._longest
+        while _changed(files) == before and time.monotonic() < until:
+            pass
+
+
+def _changed(files: list[str]) -> list[int]:
+    """When each file was changed last; 0 if it is gone."""
+    times = []
+    for file in files:
+        try:
+            times.append(os.stat(file).st_mtime_ns)
+        except FileNotFoundError:
+            times.append(0)
+    return times
 
 
 def main() -> None:
@@ -110,12 +134,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20260101)
     parser.add_argument("--per-folder", type=int, default=30, help="Kills before a new folder is taken.")
     parser.add_argument("--save-every", type=int, default=SAVE_EVERY, help="Writes after which Chroma saves an index.")
+    parser.add_argument("--at-saves", action="store_true", help="Kill while an index is saved.")
     options = parser.parse_args()
     started, kills, operations, reembedded, repaired = time.monotonic(), 0, 0, 0, 0
     while kills < options.kills:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "memory"
-            killing = Killing(place, options.seed + kills, save_every=options.save_every)
+            killing = Killing(place, options.seed + kills, save_every=options.save_every, at_saves=options.at_saves)
             for _ in range(min(options.per_folder, options.kills - kills)):
                 killing.once()
                 kills += 1

@@ -28,8 +28,8 @@ def test_every_acknowledged_entry_is_there_once(tmp_path: Path, rounds: int) -> 
 
 @pytest.mark.slow
 def test_no_index_that_a_kill_left_torn_takes_an_entry_with_it(tmp_path: Path) -> None:
-    """Chroma saves its indexes all the time here, so that many a kill comes in between two files."""
-    killing = Killing(tmp_path / "memory", seed=7, longest=2.0, save_every=3)
+    """Chroma saves its indexes all the time here, and is killed while it does."""
+    killing = Killing(tmp_path / "memory", seed=7, save_every=20, at_saves=True)
     while killing.kills < 40 or not killing.repaired:
         killing.once()
 

@@ -127,6 +127,19 @@ def test_all_is_there_after_a_kill_between_two_files(
     assert not list(_chroma(config).glob("*.npz*"))
 
 
+def test_what_lies_behind_the_elements_is_not_read(torn: tuple[MemoryConfig, Contents], embedder: FakeEmbedder) -> None:
+    """Chroma takes room for more than there are, and saves what happens to be in it: here others under their labels."""
+    config, contents = torn
+    file = _index(config) / "data_level0.bin"
+    size, label = 132 + 4 * embedder.dimensions + 8, 8
+    elements = np.frombuffer(file.read_bytes(), np.uint8).reshape(-1, size)
+    behind = np.concatenate([np.roll(elements[:, :-label], 1, axis=0), elements[:, -label:]], axis=1)
+    file.write_bytes(elements.tobytes() + behind.tobytes())
+    with SyncMemoryManager(config) as memory:
+        _same(contents, _contents(memory))
+    assert embedder.texts == 0
+
+
 def _overwritten(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
     def damage(index: Path) -> None:
         (index / name).write_bytes(change((index / name).read_bytes()))

@@ -62,7 +62,7 @@ def is_whole(index: Path) -> bool:
     """
     try:
         shape = _shape(index)
-        elements = _elements(index, shape)[: shape.elements]
+        elements = _elements(index, shape)
         alive = elements[:, :4].copy().view("<u4")[:, 0] & _DELETED == 0
         labels = _labels(elements, shape)[alive].tolist()
         return len(elements) == shape.elements and set(labels) == set(labels_of_ids(index).values())
@@ -127,8 +127,9 @@ def _shape(index: Path) -> _Shape:
 
 
 def _elements(index: Path, shape: _Shape) -> NDArray[np.uint8]:
+    # Behind the elements there is room for more, with anything in it, also what looks like one of them.
     data = np.memmap(index / _ELEMENTS, np.uint8, "r")
-    return data[: len(data) // shape.size * shape.size].reshape(-1, shape.size)
+    return data[: min(len(data) // shape.size, shape.elements) * shape.size].reshape(-1, shape.size)
 
 
 def _labels(elements: NDArray[np.uint8], shape: _Shape) -> NDArray[np.uint64]:
