@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -13,11 +14,15 @@ import numpy as np
 import pytest
 from chromadb.api.models.Collection import Collection
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from memory_mgr import EmbeddingError, MemoryConfig, MemoryType, NewMemory, StoreError, SyncMemoryManager
+from memory_mgr.cli.app import load
 from memory_mgr.stores import chroma_repair, embedded
 from memory_mgr.stores.opening import open_store
+from memory_mgr.stores.repairing import repair_closed
 from memory_mgr.testing import FakeEmbedder
+from tests.server import chroma_server
 
 from .checks import check_consistent
 
@@ -296,3 +301,33 @@ def test_labels_that_name_functions_are_not_called(torn: tuple[MemoryConfig, Con
     with SyncMemoryManager(config) as memory:
         _same(contents, _contents(memory))
     assert not trap.exists()
+
+
+def test_a_server_that_is_stopped_is_repaired_on_command(torn: tuple[MemoryConfig, Contents]) -> None:
+    """It cannot read such a collection either, and nobody else reaches its files while it runs."""
+    config, contents = torn
+    folder = _chroma(config)
+    (folder / "memory-mgr.lock").unlink()
+    remote = {"path": None, "catalogs": None}
+    with chroma_server(folder) as url, pytest.raises(StoreError, match="hnsw"):
+        SyncMemoryManager(config.model_copy(update=remote | {"url": url})).list_memories()
+    done = CliRunner().invoke(load(), ["repair", str(folder), "--json"], catch_exceptions=False)
+    assert len(json.loads(done.stdout)["repaired"]) == 1
+    with (
+        chroma_server(folder) as url,
+        SyncMemoryManager(config.model_copy(update=remote | {"url": url})) as memory,
+    ):
+        _same(contents, _contents(memory))
+    done = CliRunner().invoke(load(), ["repair", str(folder)], catch_exceptions=False)
+    assert "nothing was damaged" in done.stdout
+
+
+def test_a_memory_that_is_closed_can_be_repaired_on_command(torn: tuple[MemoryConfig, Contents]) -> None:
+    """What only the embedder can make anew is said, and made when the memory is opened."""
+    config, contents = torn
+    DAMAGES["no labels"](_index(config))
+    with pytest.raises(StoreError, match=r"220 of the vectors .* embedder"):
+        repair_closed(Path(str(config.path)))
+    with SyncMemoryManager(config) as memory:
+        _same(contents, _contents(memory))
+    assert repair_closed(Path(str(config.path))) == []

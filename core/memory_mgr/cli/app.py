@@ -22,7 +22,20 @@ from memory_mgr.errors import (
 
 FAILED, WRONG_CALL, NOT_FOUND, INTERRUPTED = 1, 2, 3, 130
 
-_FAMILIES = ("demo", "chat", "replay", "write", "look", "upkeep", "transfer", "doctor", "migrate", "scrub", "serve")
+_FAMILIES = (
+    "demo",
+    "chat",
+    "replay",
+    "write",
+    "look",
+    "upkeep",
+    "transfer",
+    "doctor",
+    "migrate",
+    "repair",
+    "scrub",
+    "serve",
+)
 """Modules whose commands are shown, in this order. At their top they import nothing slow."""
 
 _ClickException: type[Exception] = typer.BadParameter.__mro__[2]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.bars import progress_bar
 from memory_mgr.errors import StoreError, StoreUnavailableError
 from memory_mgr.protocols import Vectors
 from memory_mgr.stores.index_files import LABELS, is_whole, labels_of_ids, looks_whole, saved_vectors
@@ -37,6 +38,8 @@ _TAKEN, _ASIDE = ".taken.npz", ".aside.npz"
 """What was put aside, as long as the old index may be there, and then."""
 _BATCH = 500
 _WAIT_SECONDS = 60
+_BAR_SECONDS = 1.0
+"""A repair that takes longer shows how far it is."""
 
 
 _SEGMENTS = """
@@ -139,17 +142,20 @@ def put_back(chroma: Path, collection: Collection, vectors_of: VectorsOf | None)
     there = set(collection.get(include=[])["ids"])
     saved = [(i, vector) for i, vector in kept.items() if i in there]
     lost = [i for i in without if i in there]
-    for start in range(0, len(saved), _BATCH):
-        part = saved[start : start + _BATCH]
-        collection.upsert(ids=[i for i, _ in part], embeddings=np.stack([vector for _, vector in part]))
-    if lost and vectors_of is None:
-        raise StoreError(
-            f"{len(lost)} of the vectors of {collection.name} were lost with a damaged index; open the store once with "
-            "the embedder that wrote them, which makes them anew"
-        )
-    for start in range(0, len(lost), _BATCH):
-        ids, vectors = cast("VectorsOf", vectors_of)(collection, lost[start : start + _BATCH])
-        collection.upsert(ids=list(ids), embeddings=cast("Any", vectors))
+    with progress_bar(f"repairing {collection.name}", after_seconds=_BAR_SECONDS) as progress:
+        for start in range(0, len(saved), _BATCH):
+            part = saved[start : start + _BATCH]
+            collection.upsert(ids=[i for i, _ in part], embeddings=np.stack([vector for _, vector in part]))
+            progress(start + len(part), len(there))
+        if lost and vectors_of is None:
+            raise StoreError(
+                f"{len(lost)} of the vectors of {collection.name} were lost with a damaged index; open the store once "
+                "with the embedder that wrote them, which makes them anew"
+            )
+        for start in range(0, len(lost), _BATCH):
+            ids, vectors = cast("VectorsOf", vectors_of)(collection, lost[start : start + _BATCH])
+            collection.upsert(ids=list(ids), embeddings=cast("Any", vectors))
+            progress(len(saved) + start + len(ids), len(there))
     aside.unlink()
     log.warning(
         "the index of %s was damaged and has been made anew: %d vectors from its files, %d embedded again, the others "

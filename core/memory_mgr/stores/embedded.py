@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from memory_mgr.errors import StoreError, StoreUnavailableError
+from memory_mgr.errors import InvalidInputError, StoreError, StoreUnavailableError
 from memory_mgr.stores import chroma_repair
 from memory_mgr.stores.chroma_repair import VectorsOf
 from memory_mgr.stores.lock import FolderLock
@@ -34,12 +34,15 @@ class EmbeddedClient:
         folder: Where its files are.
         may_write: Whether what is damaged may be repaired.
 
+    Attributes:
+        folder: The same.
+
     Raises:
         StoreUnavailableError: The folder cannot be used.
     """
 
     def __init__(self, folder: Path, may_write: Callable[[], bool] = lambda: True) -> None:
-        self._folder = folder
+        self.folder = folder
         self._may_write = may_write
         self._turn = threading.Condition()
         self._calls = 0
@@ -115,17 +118,17 @@ class EmbeddedClient:
                 found = str(self._client.get_collection(collection, embedding_function=None).id)
             except NotFoundError:
                 return suspected
-            if not chroma_repair.needs_repair(self._folder, found):
+            if not chroma_repair.needs_repair(self.folder, found):
                 return suspected
             self._damaged.add(collection)
             if not self._may_write():
                 raise StoreError(
-                    f"the index of {collection} in {self._folder} is damaged, and who only reads cannot repair it; "
+                    f"the index of {collection} in {self.folder} is damaged, and who only reads cannot repair it; "
                     "open the store once without read_only=True"
                 )
-            self._renew(lambda: chroma_repair.put_aside(self._folder, found))
+            self._renew(lambda: chroma_repair.put_aside(self.folder, found))
             remade = self._client.get_collection(collection, embedding_function=None)
-            chroma_repair.put_back(self._folder, remade, vectors_of)
+            chroma_repair.put_back(self.folder, remade, vectors_of)
             self._damaged.discard(collection)
             self._mended.add(collection)
             return True
@@ -157,7 +160,7 @@ class EmbeddedClient:
             self._turn.notify_all()
 
     def _connect(self) -> None:
-        self._client, self._stop, allowed = _opened(self._folder)
+        self._client, self._stop, allowed = _opened(self.folder)
         self._most = max(1, min(INDEXES, allowed // 2))
         self._used.clear()
         self._due = False
@@ -246,3 +249,34 @@ def _locked(folder: Path, *, read_only: bool) -> tuple[EmbeddedClient, FolderLoc
 
 
 EMBEDDED = Embedded()
+
+
+@contextmanager
+def closed_store(folder: Path) -> Iterator[EmbeddedClient]:
+    """A client on a store that nobody has open: of a memory that is closed, or of a Chroma server that is stopped.
+
+    Args:
+        folder: What `path` or `chroma run --path` name.
+
+    Raises:
+        InvalidInputError: There is no store in the folder.
+        StoreUnavailableError: It is in use, or cannot be written.
+    """
+    ours = folder.resolve() / "chroma"
+    files = ours if ours.is_dir() else folder.resolve()
+    if not (files / "chroma.sqlite3").is_file():
+        raise InvalidInputError(
+            f"there is no store in {folder.resolve()}; give the folder of a memory, or --path of a Chroma server"
+        )
+    if files is ours:
+        client = EMBEDDED.acquire(ours, read_only=False, alone=True)
+        try:
+            yield client
+        finally:
+            EMBEDDED.release(ours)
+        return
+    client = EmbeddedClient(files)
+    try:
+        yield client
+    finally:
+        client.close()

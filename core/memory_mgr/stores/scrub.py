@@ -12,8 +12,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from memory_mgr.errors import InvalidInputError, StoreUnavailableError
-from memory_mgr.stores.embedded import EMBEDDED
+from memory_mgr.errors import StoreUnavailableError
+from memory_mgr.stores.embedded import closed_store
 
 _SEGMENT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WAIT_SECONDS = 60
@@ -55,21 +55,9 @@ def scrub_closed(folder: Path) -> int:
         InvalidInputError: There is no store in the folder.
         StoreUnavailableError: It is in use, or cannot be written.
     """
-    ours = folder.resolve() / "chroma"
-    files = ours if ours.is_dir() else folder
-    if not (files / "chroma.sqlite3").is_file():
-        raise InvalidInputError(
-            f"there is no store in {folder.resolve()}; give the folder of a memory, or --path of a Chroma server"
-        )
     before = _size(folder)
-    if files is ours:
-        client = EMBEDDED.acquire(ours, read_only=False, alone=True)
-        try:
-            client.alone(lambda: scrub(ours))
-        finally:
-            EMBEDDED.release(ours)
-    else:
-        scrub(folder)
+    with closed_store(folder) as client:
+        client.alone(lambda: scrub(client.folder))
     return before - _size(folder)
 
 
