@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from chromadb.api.models.Collection import Collection
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from memory_mgr import EmbeddingError, MemoryConfig, MemoryType, NewMemory, StoreError, SyncMemoryManager
 from memory_mgr.cli.app import load
 from memory_mgr.stores import chroma_repair, embedded
+from memory_mgr.stores.index_files import is_whole, looks_whole
 from memory_mgr.stores.opening import open_store
 from memory_mgr.stores.repairing import repair_closed
 from memory_mgr.testing import FakeEmbedder
@@ -82,6 +86,11 @@ def _catalogs(config: MemoryConfig) -> list[Path]:
     return list(config.catalogs.glob("*.sqlite3*"))
 
 
+def _died(config: MemoryConfig) -> None:
+    """As a process leaves its lock that does not come to close the store."""
+    (_chroma(config) / "memory-mgr.lock").write_text("4711\n")
+
+
 def _contents(memory: SyncMemoryManager) -> Contents:
     scanned = memory._runtime.store.scan(memory.namespace, MemoryType.LONG_TERM, with_vectors=True)
     return {
@@ -110,11 +119,14 @@ def test_plain_chroma_cannot_read_it(torn: tuple[MemoryConfig, Contents]) -> Non
         stop()
 
 
+@pytest.mark.parametrize("seen", ["before Chroma reads it", "when Chroma fails"])
 def test_all_is_there_after_a_kill_between_two_files(
-    torn: tuple[MemoryConfig, Contents], embedder: FakeEmbedder, caplog: pytest.LogCaptureFixture
+    torn: tuple[MemoryConfig, Contents], embedder: FakeEmbedder, caplog: pytest.LogCaptureFixture, seen: str
 ) -> None:
     """Opened as ever: each entry with its vector, nothing embedded again; and so when opened the next time."""
     config, contents = torn
+    if seen == "before Chroma reads it":
+        _died(config)
     with SyncMemoryManager(config) as memory:
         assert memory.search_memory("word77", limit=1)[0].id in {"old-77", "new-77"}
         _same(contents, _contents(memory))
@@ -193,6 +205,86 @@ def test_an_index_that_was_saved_whole_is_missed(config: MemoryConfig, damage: s
         assert memory.search_memory("old fact 7 about word7", limit=1)[0].id == "old-7"
         _same(contents, _contents(memory))
         check_consistent(memory)
+
+
+def _lists(change: Callable[[NDArray[np.uint32], int], None]) -> Callable[[Path], None]:
+    """A change to the links of higher levels, told where the first list's length is."""
+
+    def damage(index: Path) -> None:
+        numbers = np.fromfile(index / "link_lists.bin", "<u4")
+        change(numbers, int(np.flatnonzero(numbers)[0]))
+        (index / "link_lists.bin").write_bytes(numbers.tobytes())
+
+    return damage
+
+
+def _set(place: int, value: int) -> Callable[[NDArray[np.uint32], int], None]:
+    def change(numbers: NDArray[np.uint32], first: int) -> None:
+        numbers[first + place] = value
+
+    return change
+
+
+LINKS: dict[str, Callable[[Path], object]] = {
+    "a length of gigabytes": _lists(_set(0, 3_000_000_000)),
+    "a length that is none": _lists(_set(0, 7)),
+    "more links than there can be": _lists(_set(1, 1000)),
+    "a link to nowhere": _lists(_set(2, 1_000_000)),
+    "moved by one": _overwritten("link_lists.bin", lambda data: data[4:]),
+    "cut off": _overwritten("link_lists.bin", lambda data: data[: len(data) // 2]),
+    "nothing but garbage": _overwritten("link_lists.bin", lambda data: b"\x37" * len(data)),
+    "garbage on the lowest level": _overwritten("data_level0.bin", lambda data: b"\xff" * 100 + data[100:]),
+    "a link to nowhere on the lowest level": _overwritten(
+        "data_level0.bin", lambda data: data[:4] + b"\x00\x00\xff\x00" + data[8:]
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", LINKS)
+def test_links_that_lead_nowhere_are_seen_before_chroma_follows_them(
+    config: MemoryConfig, embedder: FakeEmbedder, damage: str
+) -> None:
+    """It would read gigabytes for links, and save them again, or end the process."""
+    config = config.replaced(embedder=embedder)
+    with SyncMemoryManager(config) as memory:
+        memory.add_memories(_memories("old", SAVED))
+        contents = _contents(memory)
+    LINKS[damage](_index(config))
+    _died(config)
+    embedder.texts = 0
+    with SyncMemoryManager(config) as memory:
+        _same(contents, _contents(memory))
+        check_consistent(memory)
+    assert embedder.texts <= 1, "more was embedded than one element that was written over"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "delete", "replace"]), st.integers(1, 60)), max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_what_is_saved_without_a_kill_is_whole(operations: list[tuple[str, int]]) -> None:
+    """Whatever was written: nothing is taken for damaged that is not."""
+    chance = np.random.default_rng(len(operations))
+    with tempfile.TemporaryDirectory() as folder:
+        client, stop, _ = embedded._opened(Path(folder))
+        collection = client.create_collection(
+            "writes", embedding_function=None, configuration={"hnsw": {"space": "cosine", "sync_threshold": 5}}
+        )
+        count = 0
+        for operation, many in operations:
+            ids = [f"e{n}" for n in range(count, count + many)] if operation == "add" else _some(chance, count, many)
+            count += many if operation == "add" else 0
+            if ids and operation == "delete":
+                collection.delete(ids=ids)
+            elif ids:
+                vectors = chance.normal(size=(len(ids), 16)).astype(np.float32)
+                collection.upsert(ids=ids, embeddings=vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+            for index in Path(folder).glob("*/index_metadata.pickle"):
+                assert looks_whole(index.parent)
+                assert is_whole(index.parent)
+        stop()
+
+
+def _some(chance: np.random.Generator, count: int, many: int) -> list[str]:
+    return [f"e{n}" for n in chance.choice(count, min(many, count), replace=False)]
 
 
 class Killed(BaseException):

@@ -51,25 +51,25 @@ LEFT JOIN max_seq_id q ON q.segment_id = v.id
 """Of each collection its id and name, its index, where its entries are, and up to which write the index was saved."""
 
 
-def suspects(chroma: Path) -> dict[str, str]:
-    """Collections whose index is not as it was saved, as far as a glance tells, or was not repaired to the end.
+def suspects(chroma: Path) -> tuple[set[str], dict[str, Path]]:
+    """What is to be looked at before Chroma reads it, as far as a glance tells.
 
     Args:
         chroma: Chroma's folder, which nobody has open.
 
     Returns:
-        Their names by their ids.
+        The names of collections whose index is not as it was saved, or was not repaired to the end; and the folders of
+        the other indexes that were saved, by name.
     """
     if not (chroma / "chroma.sqlite3").is_file():
-        return {}
+        return set(), {}
     with _sqlite(chroma) as db:
         rows = db.execute(_SEGMENTS).fetchall()
     left = {path.name.partition(".")[0] for path in chroma.glob("*.npz")}
-    return {
-        collection: name
-        for collection, name, index, _, saved in rows
-        if index in left or ((saved or (chroma / index / LABELS).exists()) and not looks_whole(chroma / index))
-    }
+    saved = {name: chroma / index for _, name, index, _, last in rows if last or (chroma / index / LABELS).exists()}
+    damaged = {name for _, name, index, _, _ in rows if index in left}
+    damaged |= {name for name, index in saved.items() if not looks_whole(index)}
+    return damaged, {name: index for name, index in saved.items() if name not in damaged}
 
 
 def needs_repair(chroma: Path, collection: str) -> bool:

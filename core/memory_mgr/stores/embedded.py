@@ -18,6 +18,7 @@ from typing import Any
 from memory_mgr.errors import InvalidInputError, StoreError, StoreUnavailableError
 from memory_mgr.stores import chroma_repair
 from memory_mgr.stores.chroma_repair import VectorsOf
+from memory_mgr.stores.index_files import is_whole
 from memory_mgr.stores.lock import FolderLock
 
 INDEXES = 256
@@ -32,6 +33,7 @@ class EmbeddedClient:
 
     Args:
         folder: Where its files are.
+        was_closed: Whether whoever had it last closed it; if not, what was saved is looked through before it is read.
         may_write: Whether what is damaged may be repaired.
 
     Attributes:
@@ -41,7 +43,7 @@ class EmbeddedClient:
         StoreUnavailableError: The folder cannot be used.
     """
 
-    def __init__(self, folder: Path, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, folder: Path, *, was_closed: bool = False, may_write: Callable[[], bool] = lambda: True) -> None:
         self.folder = folder
         self._may_write = may_write
         self._turn = threading.Condition()
@@ -51,7 +53,8 @@ class EmbeddedClient:
         self._due = False
         self._client: Any = None
         self._stop: Callable[[], None] = lambda: None
-        self._damaged = set(chroma_repair.suspects(folder).values())
+        self._damaged, saved = chroma_repair.suspects(folder)
+        self._unseen = {} if was_closed else saved
         self._mended: set[str] = set()
         self._connect()
 
@@ -70,8 +73,8 @@ class EmbeddedClient:
         Raises:
             StoreError: Its index is damaged; `mend` it.
         """
-        if collection in self._damaged:
-            raise StoreError(f"the index of {collection} is damaged")
+        if collection is not None:
+            self._look_at(collection)
         depth = getattr(self._mine, "depth", 0)
         with self._turn:
             if not depth:
@@ -90,6 +93,34 @@ class EmbeddedClient:
             with self._turn:
                 self._calls -= 1
                 self._turn.notify_all()
+
+    def _look_at(self, collection: str) -> None:
+        """Before Chroma does, which may read gigabytes out of an index of two states, and save them."""
+        if collection in self._unseen:
+            with self._turn:
+                index = self._unseen.get(collection)
+                if index is not None and not is_whole(index):
+                    self._damaged.add(collection)
+                self._unseen.pop(collection, None)
+        if collection in self._damaged:
+            raise StoreError(f"the index of {collection} is damaged")
+
+    @property
+    def all_well(self) -> bool:
+        """Whether no index is, or may be, damaged."""
+        return not self._unseen and not self._damaged
+
+    def mend_all(self) -> None:
+        """Look at every index that needs it before Chroma reads it, and make those anew that are damaged.
+
+        Raises:
+            StoreError: Vectors were lost that only the embedder can make anew.
+        """
+        for collection in (*self._unseen, *self._damaged):
+            try:
+                self._look_at(collection)
+            except StoreError:
+                self.mend(collection, None)
 
     def mend(self, collection: str, vectors_of: VectorsOf | None) -> bool:
         """Make the index of a collection anew if that is why Chroma failed.
@@ -112,6 +143,7 @@ class EmbeddedClient:
             self._turn.wait_for(lambda: not self._calls)
             if collection in self._mended:
                 return True
+            self._unseen.pop(collection, None)
             suspected = collection in self._damaged
             self._damaged.discard(collection)
             try:
@@ -236,13 +268,13 @@ class Embedded:
                 return
             del self._open[folder]
             client.close()
-            lock.release()
+            lock.release(closed=client.all_well)
 
 
 def _locked(folder: Path, *, read_only: bool) -> tuple[EmbeddedClient, FolderLock]:
     lock = FolderLock(folder, shared=read_only)
     try:
-        return EmbeddedClient(folder, lambda: not lock.shared), lock
+        return EmbeddedClient(folder, was_closed=lock.was_closed, may_write=lambda: not lock.shared), lock
     except BaseException:
         lock.release()
         raise

@@ -9,6 +9,8 @@ from weakref import WeakSet
 
 from memory_mgr.errors import StoreUnavailableError
 
+_CLOSED = "closed\n"
+"""What stands in the file instead of a process."""
 _HELD: WeakSet[FolderLock] = WeakSet()
 
 
@@ -28,6 +30,9 @@ class FolderLock:
     Args:
         folder: An existing folder.
         shared: For reading: several may hold it together, but not beside a writer.
+
+    Attributes:
+        was_closed: Whether the last who wrote let go of it as `release` says, rather than by dying.
 
     Raises:
         StoreUnavailableError: Another process holds it, or the folder is not writable.
@@ -49,9 +54,9 @@ class FolderLock:
             self._file.close()
             raise
         _HELD.add(self)
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n")
-        self._file.flush()
+        self._file.seek(0)
+        self.was_closed = self._file.read() == _CLOSED
+        self._write(f"{os.getpid()}\n")
 
     @property
     def shared(self) -> bool:
@@ -83,9 +88,20 @@ class FolderLock:
                 "connect with url=, or open with read_only=True in all processes"
             ) from error
 
-    def release(self) -> None:
-        """Let others have it; twice does no harm."""
+    def release(self, *, closed: bool = False) -> None:
+        """Let others have it; twice does no harm.
+
+        Args:
+            closed: What the folder holds was closed in order.
+        """
+        if closed and not self._shared:
+            self._write(_CLOSED)
         self._file.close()
+
+    def _write(self, text: str) -> None:
+        self._file.truncate(0)
+        self._file.write(text)
+        self._file.flush()
 
 
 if sys.platform == "win32":  # pragma: no cover

@@ -79,6 +79,7 @@ def connected(config: MemoryConfig) -> Iterator[Clients]:
     folder = _folder(config.path)
     embedded = EMBEDDED.acquire(folder, read_only=False, alone=True)
     try:
+        embedded.mend_all()
         yield embedded
     finally:
         EMBEDDED.release(folder)
