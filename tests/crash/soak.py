@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -103,6 +104,13 @@ def _patiently(call: Any) -> None:
             time.sleep(0.5)
 
 
+def _repaired(folder: str) -> int:
+    """How many indexes the kill damaged; they are repaired as an operator does it before the server starts again."""
+    command = [str(Path(sys.executable).with_name("memory-mgr")), "repair", folder, "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return len(json.loads(done.stdout)["repaired"])
+
+
 def main() -> None:
     """Soak as long as asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -110,7 +118,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--restart-every", type=float, default=45, help="Seconds between two kills of the server.")
     options = parser.parse_args()
-    started, port, restarts = time.monotonic(), free_port(), 0
+    started, port, restarts, repaired = time.monotonic(), free_port(), 0, 0
     stop, usage = threading.Event(), list[Usage]()
     with tempfile.TemporaryDirectory() as folder:
         workers: list[Worker] = []
@@ -127,6 +135,7 @@ def main() -> None:
                     usage.append(Usage.now(time.monotonic() - started, sum(w.kept for w in workers)))
                 print(usage[-1], sum(w.acknowledged for w in workers), "acknowledged", file=sys.stderr, flush=True)
             restarts += 1
+            repaired += _repaired(folder)
             stop.wait(1)
         with chroma_server(Path(folder), port):
             stop.set()
@@ -139,6 +148,7 @@ def main() -> None:
     summary = {
         "minutes": round((time.monotonic() - started) / 60, 1),
         "restarts": restarts,
+        "repaired": repaired,
         "acknowledged": sum(w.acknowledged for w in workers),
         "refused_while_down": sum(w.refused for w in workers),
         "rounds_checked": sum(w.rounds for w in workers),
