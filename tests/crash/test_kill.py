@@ -26,11 +26,11 @@ def test_every_acknowledged_entry_is_there_once(tmp_path: Path, rounds: int) -> 
         kills += 1
 
 
-@pytest.mark.slow
-def test_no_index_that_a_kill_left_torn_takes_an_entry_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [5, pytest.param(40, marks=pytest.mark.slow)])
+def test_no_index_that_a_kill_left_torn_takes_an_entry_with_it(tmp_path: Path, rounds: int) -> None:
     """Chroma saves its indexes all the time here, and is killed while it does."""
     killing = Killing(tmp_path / "memory", seed=7, save_every=20, at_saves=True)
-    while killing.kills < 40 or not killing.repaired:
+    while killing.kills < rounds or not killing.repaired:
         killing.once()
 
 

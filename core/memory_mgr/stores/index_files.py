@@ -67,8 +67,8 @@ def looks_whole(index: Path) -> bool:
 def is_whole(index: Path) -> bool:
     """Whether the files of an index tell one story.
 
-    The labels of what is not deleted are those that have an id, and all links lead to elements. Takes about 2 s for a
-    million elements.
+    The labels of what is not deleted are those that have an id, and all links lead to elements. Takes about a second
+    for a million elements.
 
     Args:
         index: Its folder.
