@@ -58,6 +58,7 @@ class ChromaStore:
         space: The embedder whose vectors are stored.
         retry: How often a call is made again when the store is unavailable; every one may be, as writes are by id.
         before_writing: Raises if nothing can be written at the moment.
+        after_writing: Told how many entries were written.
         on_close: Lets go of the client.
         shared: Other processes may write to the same namespaces.
         on_scrub: Removes the bytes of what was dropped.
@@ -70,6 +71,7 @@ class ChromaStore:
         space: EmbeddingSpace | None,
         retry: RetryConfig | None = None,
         before_writing: Callable[[], None] = lambda: None,
+        after_writing: Callable[[int], None] = lambda entries: None,
         on_close: Callable[[], None] = lambda: None,
         *,
         shared: bool = False,
@@ -80,6 +82,7 @@ class ChromaStore:
         self._connection = ChromaConnection(clients, retry or RetryConfig(attempts=1), vectors_of)
         self._space = space
         self._before_writing = before_writing
+        self._after_writing = after_writing
         self._on_close = on_close
         self._shared = shared
         self._on_scrub = on_scrub
@@ -215,6 +218,7 @@ class ChromaStore:
                 self._upsert(namespace, tier, entries, vectors)
 
         self._connection.ask("writing", write, collection_name(namespace, tier))
+        self._after_writing(len(entries))
 
     def _upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         collection = cast("Collection", self._collection(namespace, tier, create=True))

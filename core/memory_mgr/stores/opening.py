@@ -93,6 +93,7 @@ def _embedded(folder: Path, space: EmbeddingSpace | None, embed: Embed | None, *
             embedded,
             space,
             before_writing=partial(_need_room, folder),
+            after_writing=embedded.wrote,
             on_close=release,
             on_scrub=lambda: embedded.alone(lambda: scrub(folder)),
             embed=embed,

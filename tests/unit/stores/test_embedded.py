@@ -151,3 +151,18 @@ def test_a_client_of_the_application_is_its_own(tmp_path: Path) -> None:
             kept.add(ids=[f"{n}"], embeddings=[[1.0, 0.0]])
         assert memory.scoped("user-0").search_memory("tea")[0].content == "tea is green"
     assert kept.count() == 4
+
+
+def test_memory_of_large_writes_goes_back_to_the_system(config: MemoryConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now and then, however the entries were written: each time takes some milliseconds."""
+    given_back: list[int] = []
+    monkeypatch.setattr(embedded, "_give_back", lambda: given_back.append(1))
+    monkeypatch.setattr(embedded, "_MANY", 100)
+    monkeypatch.setattr(embedded, "INDEXES", 256)
+    with SyncMemoryManager(config) as memory:
+        memory.add_memories([f"fact {n}" for n in range(99)])
+        assert given_back == []
+        memory.add_memory("one more")
+        assert given_back == [1]
+        memory.add_memories([f"further fact {n}" for n in range(250)])
+        assert given_back == [1, 1]
