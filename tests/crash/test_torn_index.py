@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -378,6 +379,26 @@ def test_without_an_embedder_what_is_lost_is_not_passed_over(torn: tuple[MemoryC
         assert {entry.id for entry in entries} == contents.keys()
     finally:
         store.close()
+
+
+@pytest.mark.parametrize("made", [b"", "tables"])
+def test_a_store_that_was_never_finished_is_begun_again(config: MemoryConfig, made: object) -> None:
+    """The process died before Chroma had made its file, or all of its tables."""
+    with SyncMemoryManager(config) as memory:
+        memory.stats()
+    file = _chroma(config) / "chroma.sqlite3"
+    file.unlink()
+    if made == b"":
+        file.write_bytes(b"")
+    else:
+        database = sqlite3.connect(file)
+        database.execute("CREATE TABLE segments (id TEXT)")
+        database.execute("DROP TABLE segments")
+        database.close()
+    _died(config)
+    with SyncMemoryManager(config) as memory:
+        memory.add_memory("first")
+        assert [e.content for e in memory.list_memories()] == ["first"]
 
 
 def test_labels_that_name_functions_are_not_called(torn: tuple[MemoryConfig, Contents], tmp_path: Path) -> None:

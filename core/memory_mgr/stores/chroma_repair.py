@@ -49,6 +49,7 @@ JOIN segments m ON m.collection = c.id AND m.scope = 'METADATA'
 LEFT JOIN max_seq_id q ON q.segment_id = v.id
 """
 """Of each collection its id and name, its index, where its entries are, and up to which write the index was saved."""
+_TABLES = {"collections", "segments", "max_seq_id"}
 
 
 def suspects(chroma: Path) -> tuple[set[str], dict[str, Path]]:
@@ -64,7 +65,9 @@ def suspects(chroma: Path) -> tuple[set[str], dict[str, Path]]:
     if not (chroma / "chroma.sqlite3").is_file():
         return set(), {}
     with _sqlite(chroma) as db:
-        rows = db.execute(_SEGMENTS).fetchall()
+        # A kill may have come before Chroma had made its tables; it makes the others then.
+        made = {name for (name,) in db.execute("SELECT name FROM sqlite_master")} >= _TABLES
+        rows = db.execute(_SEGMENTS).fetchall() if made else []
     left = {path.name.partition(".")[0] for path in chroma.glob("*.npz")}
     saved = {name: chroma / index for _, name, index, _, last in rows if last or (chroma / index / LABELS).exists()}
     damaged = {name for _, name, index, _, _ in rows if index in left}
