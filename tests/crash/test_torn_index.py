@@ -366,19 +366,30 @@ def test_a_reader_is_told_who_can_repair_it(torn: tuple[MemoryConfig, Contents])
         _same(contents, _contents(memory))
 
 
-def test_without_an_embedder_what_is_lost_is_not_passed_over(torn: tuple[MemoryConfig, Contents]) -> None:
-    """Who only copies a store is told to open it; what the files have needs no embedder."""
-    config, contents = torn
+def _ids_without_embedder(config: MemoryConfig) -> set[str]:
     store = open_store(config, None)
     try:
-        entries = [
-            entry
-            for read in store.scan(("tests",), MemoryType.LONG_TERM, with_vectors=True)
-            for entry in read.entries()
-        ]
-        assert {entry.id for entry in entries} == contents.keys()
+        read = store.scan(("tests",), MemoryType.LONG_TERM, with_vectors=True)
+        return {memory_id for part in read for memory_id in part.ids}
     finally:
         store.close()
+
+
+def test_without_an_embedder_what_the_files_have_is_there(torn: tuple[MemoryConfig, Contents]) -> None:
+    """Who only copies a store needs none."""
+    config, contents = torn
+    assert _ids_without_embedder(config) == contents.keys()
+
+
+def test_without_an_embedder_what_is_lost_is_not_passed_over(torn: tuple[MemoryConfig, Contents]) -> None:
+    """Who only copies a store is told to open it with the embedder, each time, and then all is there."""
+    config, contents = torn
+    DAMAGES["no labels"](_index(config))
+    for _ in range(2):
+        with pytest.raises(StoreError, match="open the store once with the embedder"):
+            _ids_without_embedder(config)
+    with SyncMemoryManager(config) as memory:
+        _same(contents, _contents(memory))
 
 
 @pytest.mark.parametrize("made", [b"", "tables"])
