@@ -8,14 +8,14 @@ there are many, the whole client is, and another one begins.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from memory_mgr.errors import InvalidInputError, StoreError, StoreUnavailableError
+from memory_mgr.heap import give_back
 from memory_mgr.stores import chroma_repair
 from memory_mgr.stores.chroma_repair import VectorsOf
 from memory_mgr.stores.index_files import is_whole
@@ -177,7 +177,7 @@ class EmbeddedClient:
         self._written += entries
         if self._written >= _MANY:
             self._written = 0
-            _give_back()
+            give_back()
 
     def alone(self, work: Callable[[], None]) -> None:
         """Do something to the files while no client has them open; not from inside a `call`."""
@@ -215,7 +215,7 @@ class EmbeddedClient:
         self._client = None
         stop, self._stop = self._stop, lambda: None
         stop()
-        _give_back()
+        give_back()
 
 
 def _opened(folder: Path) -> tuple[Any, Callable[[], None], int]:
@@ -238,12 +238,6 @@ def _opened(folder: Path) -> tuple[Any, Callable[[], None], int]:
         system.start()
         client = Client.from_system(system)
         return client, getattr(client, "close", system.stop), allowed
-
-
-def _give_back() -> None:
-    """Memory that glibc keeps of what was freed: 2.8 GB instead of .6 after 3,000 collections."""
-    with suppress(AttributeError, OSError, TypeError):  # other systems have no such call
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Embedded:
