@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,10 @@ PACKAGES = (
     "numpy",
     "sqlite-vec",
 )
-COUNTS = {"queries": 60, "single": 64, "together": TOGETHER, "batch": 500}
-"""How often each is done; `queries` for every kind of search."""
+COUNTS = {"queries": 60, "single": 64, "together": TOGETHER, "batch": 500, "rounds": 3}
+"""How often each is done; `queries` for every kind of search, `rounds` of single adds and adds together by turns."""
+FURTHER = COUNTS["rounds"] * (COUNTS["single"] + COUNTS["together"]) + COUNTS["batch"]
+"""Entries added after loading."""
 TENANTS, STREAMS, MINUTE, START = 10, 200, 60, 1_767_225_600
 """As `synthetic.memories`: ten tenants, twenty conversations each, a minute between entries."""
 SEARCHES = ("tenant", "conversation", "time_range")
@@ -68,7 +71,7 @@ def wanted(kind: str, size: int) -> Wanted:
 
 def measured(name: str, size: int) -> dict[str, Any]:
     """All workloads of one peer at one size."""
-    loaded, further = _split(entries(size + sum(COUNTS.values()) - COUNTS["queries"]), size)
+    loaded, further = _split(entries(size + FURTHER), size)
     row: dict[str, Any] = {"peer": name, "entries": size, "counts": COUNTS, "versions": versions(PACKAGES)}
     with tempfile.TemporaryDirectory() as folder:
         vectors = Vectors()
@@ -143,13 +146,20 @@ def checked(peer: Peer, loaded: Sequence[Entry]) -> dict[str, Any]:
 
 
 def writes(peer: Peer, further: Sequence[Entry]) -> dict[str, Any]:
-    """One at a time, at once, in a batch; how much of what was added is found is told beside."""
-    single, rest = further[: COUNTS["single"]], further[COUNTS["single"] :]
-    together, batch = rest[: COUNTS["together"]], rest[COUNTS["together"] :]
-    row = _times("add", peer.add, single)
+    """One at a time, at once, in a batch; how much of what was added is found is told beside.
+
+    Of the rounds the median counts: now and then an index is saved, whoever's turn it is.
+    """
+    left = iter(further)
+    alone, at_once = [], []
+    for _ in range(COUNTS["rounds"]):
+        single, together = list(islice(left, COUNTS["single"])), list(islice(left, COUNTS["together"]))
+        alone.append(_times("add", peer.add, single))
+        at_once.append(seconds(lambda some=together: asyncio.run(_all_at_once(peer, some))))
+    batch = list(left)
+    row: dict[str, Any] = {name: float(np.median([times[name] for times in alone])) for name in alone[0]}
     row["add_per_s"] = len(single) / row.pop("add_total_s")
-    taken = seconds(lambda: asyncio.run(_all_at_once(peer, together)))
-    row["together_per_s"] = len(together) / taken
+    row["together_per_s"] = len(together) / float(np.median(at_once))
     row["together_by"] = "threads" if type(peer).add_async is Peer.add_async else "its async methods"
     row["batch_per_s"] = len(batch) / seconds(lambda: peer.batch(batch))
     row["added_found"] = found = {
