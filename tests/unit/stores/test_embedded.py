@@ -156,7 +156,7 @@ def test_a_client_of_the_application_is_its_own(tmp_path: Path) -> None:
 def test_memory_of_large_writes_goes_back_to_the_system(config: MemoryConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Now and then, however the entries were written: each time takes some milliseconds."""
     given_back: list[int] = []
-    monkeypatch.setattr(embedded, "_give_back", lambda: given_back.append(1))
+    monkeypatch.setattr(embedded, "give_back", lambda: given_back.append(1))
     monkeypatch.setattr(embedded, "_MANY", 100)
     monkeypatch.setattr(embedded, "INDEXES", 256)
     with SyncMemoryManager(config) as memory:
