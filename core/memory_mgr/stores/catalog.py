@@ -25,6 +25,8 @@ from memory_mgr.types import MemoryEntry, Namespace
 
 Matrix = Sequence[NDArray[np.float32]] | NDArray[np.float32]
 
+_MANY = 500
+"""Entries written together that leave SQLite's cache full of what was written."""
 _WORDS = "words"
 """The setting that tells how the words were indexed."""
 _KNOWN = """
@@ -82,6 +84,8 @@ class Catalog(CatalogRanking):
                 done = [*removed, *(entry.id for entry in entries)]
                 self.db.executemany("DELETE FROM pending WHERE id = ?", ((i,) for i in done))
             self._refresh(changed, gone)
+            if len(entries) >= _MANY:
+                self.shrink()
 
     def _apply(
         self, entries: Sequence[MemoryEntry], vectors: Matrix | None, removed: Sequence[str]

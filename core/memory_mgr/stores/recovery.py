@@ -76,6 +76,7 @@ def refill(store: VectorStore, catalog: Catalog, report: Callable[[int], None], 
                 store.delete(catalog.namespace, tier, ids)
         catalog.unload([part.id for part in parts])
         catalog.index_words()
+    catalog.shrink()
     return len(reading.rowids) - len(parts)
 
 
