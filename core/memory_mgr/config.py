@@ -217,6 +217,10 @@ class MemoryConfig(Settings):
             return None
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
+    def below(self, namespace: Namespace) -> MemoryConfig:
+        """The same settings for another namespace, which was checked."""
+        return self.model_copy(update={"namespace": namespace})
+
     def replaced(self, **changes: Any) -> MemoryConfig:
         """The same settings with changes, checked like new ones."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}

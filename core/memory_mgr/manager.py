@@ -113,7 +113,7 @@ class MemoryManager:
         manager = object.__new__(type(self))
         opened = None if self._sync is None else self._sync.scoped(*labels)
         namespace = (*self.namespace, *checked_namespace(labels))
-        manager.config = self.config.replaced(namespace=namespace) if opened is None else opened.config
+        manager.config = self.config.below(namespace) if opened is None else opened.config
         manager._bind(lambda: self.sync.scoped(*labels), self.workers, opened, owner=False)
         return manager
 

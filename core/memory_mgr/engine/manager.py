@@ -46,7 +46,7 @@ class SyncMemoryManager(Changing, Reading, Keeping):
         below = check.checked_namespace(labels)
         manager = object.__new__(type(self))
         namespace = (*self.namespace, *below)
-        manager.config = self.config.replaced(namespace=namespace)
+        manager.config = self.config.below(namespace)
         manager._bind(self._runtime, namespace, owner=False)
         return manager
 
