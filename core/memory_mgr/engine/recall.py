@@ -28,8 +28,9 @@ from memory_mgr.stores.stems import stems
 from memory_mgr.types import MemoryEntry, MemoryType
 
 Vector = NDArray[np.float32]
-_ENOUGH = 6
-"""Matches of the rarest words, in times of the wanted, that are thought to hold the best."""
+_ENOUGH = 4
+"""Matches of the rarest words, in times of the wanted, that are thought to hold the best. With five conversations of
+LoCoMo in one namespace R@10 is the same as with all matches scored (.841), with 3 it is .840."""
 Matching = dict[MemoryType, Rows]
 """Rows of the catalog by tier."""
 
