@@ -14,7 +14,7 @@ from memory_mgr.errors import RerankError
 from memory_mgr.policy.candidates import Candidates
 from memory_mgr.policy.cues import told
 from memory_mgr.policy.dense import DensePlan, plan_dense
-from memory_mgr.policy.lexical import match_expression, needed_terms, repair_term, select_terms
+from memory_mgr.policy.lexical import needed_terms, repair_term, select_terms
 from memory_mgr.policy.query import Query, analyse
 from memory_mgr.policy.recall import Ranked, Scored, Shown, best, repeats, score
 from memory_mgr.policy.rerank import blend
@@ -135,18 +135,15 @@ class Recaller:
         limit = self._config.lexical_candidates
         needed = needed_terms(terms, counts, _ENOUGH * limit)
         slips = [word for word in repaired if word]
-        expression = match_expression([*terms, *slips])
-        if not expression:
-            return {}
-        found = catalog.words_matching(
-            expression,
+        counts |= catalog.document_frequency(slips, entries, most + 1)
+        return catalog.words_matching(
+            {word: counts[word] for word in [*terms, *slips] if word in counts},
             selection,
             self._config.column_weights,
             limit,
             among=_rows(among),
-            needed=match_expression([*needed, *slips]) if len(needed) < len(terms) else "",
+            needed=[*needed, *slips] if len(needed) < len(terms) else (),
         )
-        return dict(found)
 
     @staticmethod
     def _repaired(catalog: Catalog, stem: str) -> str | None:

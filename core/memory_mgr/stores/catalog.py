@@ -102,7 +102,7 @@ class Catalog(CatalogRanking):
         self._remove(gone)
         rowids = self._put(lines, None if vectors is None else quantized(vectors), known)
         self._words.index((stale - gone) | {rowids[line.id] for line in changed})
-        return {rowids[line.id] for line in lines}, gone
+        return {rowids[line.id] for line in lines} | (stale - gone), gone
 
     def load(self, rows: Rows, replaced: Collection[int]) -> None:
         """Write many rows without their words, for `index_words` to follow; `apply` is for all else.
@@ -124,6 +124,8 @@ class Catalog(CatalogRanking):
     def index_words(self) -> None:
         """Index the words of all rows, of which none is indexed yet."""
         with self.transaction():
+            if self._columns is not None and len(self._columns):
+                self._columns = None  # how many words a row has may be another
             self._words.index_all()
             self.set_meta(_WORDS, self._words.made_by)
 

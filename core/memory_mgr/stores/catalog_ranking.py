@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from memory_mgr.policy.bm25 import Postings, bm25, matched
 from memory_mgr.policy.candidates import Candidates, Flags
-from memory_mgr.stores.catalog_reading import CatalogReader, Rows, held
+from memory_mgr.policy.lexical import FTS_COLUMNS, match_expression
+from memory_mgr.stores.catalog_reading import CatalogReader, Rows
 from memory_mgr.stores.columns import ROW, TIERS, Columns, Slots
 from memory_mgr.stores.filter_sql import picked
 from memory_mgr.stores.selection import Selection
@@ -21,11 +23,12 @@ Vector = NDArray[np.float32]
 _TEXT_CHARS = 4000
 """Characters of an entry that ranking looks at."""
 _SPARE = 2
-"""Times as many of the nearest as wanted are looked at first, because some may be out of sight."""
+"""Times as many of the best as wanted are looked at first, because some may be out of sight."""
 _COMPUTED = {
     "rowid": "entries.rowid",
     "passage": "whole IS NOT NULL",
     "superseded": "superseded_by IS NOT NULL",
+    "sizes": "(SELECT sz FROM words_docsize WHERE id = entries.rowid)",
 }
 _ROW = ", ".join(_COMPUTED.get(name, name) for name in ROW)
 _MEASURES = {"timestamp": "time", "importance_score": "importance"}
@@ -120,6 +123,56 @@ class CatalogRanking(CatalogReader):
             slots = slots[slots >= 0]
             return set(columns.table["row"][slots[_in_sight(columns, slots, selection)]].tolist())
 
+    # --- by words ------------------------------------------------------------------------------------------------
+
+    def words_matching(
+        self,
+        frequency: Mapping[str, int],
+        selection: Selection,
+        weights: Sequence[float],
+        limit: int,
+        *,
+        among: Rows | None = None,
+        needed: Sequence[str] = (),
+    ) -> dict[int, float]:
+        """The best rows that hold any of some words, with their BM25, higher is better, best first.
+
+        Args:
+            frequency: The words, and in how many entries each occurs, about; >= 1.
+            selection: What may be found.
+            weights: One per column of the word index.
+            limit: How many at most.
+            among: The rows of the selection, in ascending order, if they are known.
+            needed: Words of which one must be there; none = any of all.
+        """
+        postings = self._postings(frequency, needed)
+        rows = matched(postings)
+        with self._lock:
+            columns = self._loaded()
+            lengths, count, mean = columns.lengths(rows), len(columns), columns.mean_length
+        scores = bm25(rows, lengths, postings, weights, among=count, mean_length=mean)
+        order = np.argsort(-scores, kind="stable")
+        for most in (_SPARE * limit, len(order)):
+            front = order[:most]
+            best = front[self._seen(rows[front], selection, among)][:limit]
+            if len(best) == limit or most >= len(order):
+                break
+        return dict(zip(rows[best].tolist(), scores[best].tolist(), strict=True))
+
+    def _postings(self, frequency: Mapping[str, int], needed: Sequence[str]) -> list[Postings]:
+        one_of = match_expression(needed)
+        asked = []
+        for word in frequency:
+            beside = f" AND ({one_of})" if one_of and word not in needed else ""
+            asked += [f"{column} : ({match_expression([word])}){beside}" for column in FTS_COLUMNS]
+        # As one text each, which takes less time than a tuple for each row.
+        found = self.all_rows(
+            "SELECT (SELECT json_group_array(rowid) FROM words WHERE words MATCH value) FROM json_each(?)",
+            (json.dumps(asked),),
+        )
+        rows = iter([np.array(json.loads(text), np.int64) for (text,) in found])
+        return [Postings([next(rows) for _ in FTS_COLUMNS], count) for count in frequency.values()]
+
     # --- the nearest -----------------------------------------------------------------------------------------
 
     def exact(self, query: Vector, selection: Selection, wanted: int, among: Rows | None = None) -> list[int]:
@@ -194,13 +247,18 @@ class CatalogRanking(CatalogReader):
         return candidates.with_eligible(self._eligible(rows, selection, among))
 
     def _eligible(self, rows: NDArray[np.void], selection: Selection, among: Rows | None) -> Flags:
-        keys = rows["row"]
-        if among is not None:
-            return held(keys, among)
-        if self._holds_all(selection):
+        if among is None and self._holds_all(selection):
             return np.asarray(rows["scale"] > 0)
-        seen = self.eligible(keys.tolist(), selection)
-        return np.isin(keys, np.fromiter(seen, np.int64, len(seen)))
+        return self._seen(rows["row"], selection, among)
+
+    def _seen(self, rows: Rows, selection: Selection, among: Rows | None) -> Flags:
+        """Which of these rows are in the selection."""
+        if among is not None:
+            return _held(rows, among)
+        if self._holds_all(selection):
+            return np.ones(len(rows), bool)
+        seen = self.eligible(rows.tolist(), selection)
+        return np.isin(rows, np.fromiter(seen, np.int64, len(seen)))
 
     def texts(self, rowids: Sequence[int]) -> list[Text]:
         """Rows to be read, in their order; those that are gone meanwhile are left out."""
@@ -210,6 +268,13 @@ class CatalogRanking(CatalogReader):
             (_TEXT_CHARS, json.dumps(list(rowids))),
         )
         return [Text._make(row) for row in rows]
+
+
+def _held(rows: Rows, among: Rows) -> Flags:
+    """Which of `rows` are in `among`, which is in ascending order."""
+    if not among.size:
+        return np.zeros(len(rows), bool)
+    return np.asarray(among[np.minimum(np.searchsorted(among, rows), among.size - 1)] == rows)
 
 
 def _in_sight(columns: Columns, slots: Slots, selection: Selection) -> Flags:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import compress, islice
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,6 @@ from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 _FREQUENT = 1000
 """Entries from which on a word's count is remembered."""
-_FEW = 2000
-"""Rows of a selection that are handed to SQLite; more are sifted here."""
-_SPARE = 2
-"""Times as many matches of words as wanted are read first, because some may be out of sight."""
-
 
 Rows = NDArray[np.int64]
 """Rows of the catalog."""
@@ -40,61 +33,6 @@ class CatalogReader(CatalogFile):
         self.seen_often: set[str] = set()
         """Questions to the word index that found as many entries as anybody counts, see `surroundings`."""
         super().__init__(path, namespace)
-
-    def words_matching(
-        self,
-        match: str,
-        selection: Selection,
-        weights: Sequence[float],
-        limit: int,
-        *,
-        among: Rows | None = None,
-        needed: str = "",
-    ) -> list[tuple[int, float]]:
-        """The best (rowid, BM25) for an FTS5 expression, higher is better, best first.
-
-        Args:
-            match: An FTS5 expression made by `policy.lexical`, never raw user text.
-            selection: What may be found.
-            weights: One per column of the word index.
-            limit: How many at most.
-            among: The rows of the selection, in ascending order, if they are known.
-            needed: What must match too, an FTS5 expression; "" = nothing more.
-        """
-        # The plus keeps SQLite from looking into the index for one row after the other; the score of a row is only
-        # computed if the row is in.
-        score = f"SELECT rowid, -bm25(words, {', '.join('?' * len(weights))}) AS score FROM words WHERE words MATCH ?"
-        best_first = " ORDER BY score DESC LIMIT ?"
-        if among is not None and len(among) > _FEW:
-            wanted = ceil(_SPARE * limit * sum(self.stored_counts().values()) / len(among))
-            for most in (wanted, -1):
-                rows = self.all_rows(score + best_first, [*weights, match, most])
-                inside = held(np.fromiter((row[0] for row in rows), np.int64, len(rows)), among)
-                best = list(islice(compress(rows, inside), limit))
-                if len(best) == limit or len(rows) < most:
-                    return best
-            return best
-        if among is not None:
-            few = f"{score} AND +rowid IN (SELECT value FROM json_each(?)){best_first}"
-            return self.all_rows(few, [*weights, match, json.dumps(among.tolist()), limit])
-        values: list[object] = [*weights, match]
-        if needed:
-            score += " AND +rowid IN (SELECT rowid FROM words WHERE words MATCH ?)"
-            values.append(needed)
-        # One look at an entry for each match costs more than finding the matches.
-        spare = self.all_rows(score + best_first, [*values, _SPARE * limit])
-        if self._holds_all(selection):
-            return spare[:limit]
-        seen = self.eligible([row[0] for row in spare], selection)
-        best = [row for row in spare if row[0] in seen][:limit]
-        if len(best) == limit or len(spare) < _SPARE * limit:
-            return best
-        condition, parameters = selection.where(per_row=True)
-        return self.all_rows(
-            f"WITH found AS ({score}) SELECT found.rowid, score FROM found CROSS JOIN entries"
-            f" ON entries.rowid = found.rowid WHERE {condition} ORDER BY score DESC LIMIT ?",
-            [*values, *parameters, limit],
-        )
 
     def _holds_all(self, selection: Selection) -> bool:
         """Whether every entry is in sight, but for those that no search may find."""
@@ -298,10 +236,3 @@ class CatalogReader(CatalogFile):
 
 
 _ENTRY = "id, tier, content, record"
-
-
-def held(rows: Rows, among: Rows) -> NDArray[np.bool_]:
-    """Which of `rows` are in `among`, which is in ascending order."""
-    if not among.size:
-        return np.zeros(len(rows), bool)
-    return np.asarray(among[np.minimum(np.searchsorted(among, rows), among.size - 1)] == rows)

@@ -26,9 +26,10 @@ _TABLE = np.dtype(
         ("row", "i8"), ("tier", "i1"), ("stream", "i4"), ("speaker", "i4"), ("time", "f8"), ("sequence", "i8"),
         ("importance", "f8"), ("recalled", "f8"), ("substance", "f4"), ("asks", "?"), ("passage", "?"),
         ("scale", "f4"), ("previous", "i4"), ("following", "i4"), ("expires", "f8"), ("superseded", "?"),
+        ("length", "i4"),
     ]
 )  # fmt: skip
-_EMPTY = np.array((-1, -1, -1, -1, 0, 0, 0, np.nan, 0, False, False, 0, -1, -1, np.nan, False), _TABLE)
+_EMPTY = np.array((-1, -1, -1, -1, 0, 0, 0, np.nan, 0, False, False, 0, -1, -1, np.nan, False, 0), _TABLE)
 """No row: it has no tier, and the scale of a vector that is not there."""
 
 
@@ -48,6 +49,7 @@ ROW = (
     "scale",  # what its components are multiplied by
     "expires",  # epoch seconds, None = never
     "superseded",
+    "sizes",  # how many words are indexed of it, as FTS5 keeps it
 )
 """What a row is read as."""
 Row = tuple[Any, ...]
@@ -68,6 +70,7 @@ class Columns:
         self._slot_of = np.empty(0, np.int32)
         self._free: list[int] = []
         self._used = 0
+        self._words = 0
         self._streams: dict[tuple[str, str | None], int] = {}
         self._speakers: dict[str, int] = {}
         self.speaker_names: list[str] = []
@@ -99,6 +102,7 @@ class Columns:
         slots = slots[slots >= 0]
         self._unlink(slots)
         self._slot_of[self.table["row"][slots]] = -1
+        self._words -= int(self.table["length"][slots].sum())
         self.table[slots] = _EMPTY
         self._free += slots.tolist()
 
@@ -123,6 +127,7 @@ class Columns:
             "recalled": np.array(of["accessed"], np.float64),  # None becomes NaN
             "expires": np.array(of["expires"], np.float64),
             "superseded": of["superseded"],
+            "length": [_total(sizes) for sizes in of["sizes"]],
             "substance": of["substance"],
             "asks": of["asks"],
             "passage": of["passage"],
@@ -130,8 +135,10 @@ class Columns:
             "previous": -1,
             "following": -1,
         }
+        self._words -= int(self.table["length"][slots].sum())
         for name, values in columns.items():
             self.table[name][slots] = values
+        self._words += int(self.table["length"][slots].sum())
         found = [i for i, vector in enumerate(vectors) if vector is not None]
         if found:
             joined = np.frombuffer(b"".join(vectors[i] for i in found), np.int8)
@@ -207,6 +214,21 @@ class Columns:
         slots[known] = self._slot_of[wanted[known]]
         return slots
 
+    def __len__(self) -> int:
+        return self._used - len(self._free)
+
+    @property
+    def mean_length(self) -> float:
+        """Words that are indexed of a row."""
+        return self._words / max(1, len(self))
+
+    def lengths(self, rowids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """How many words are indexed of each row, 0 of those that are not there."""
+        slots = self.slots(rowids)
+        lengths = np.zeros(slots.size, np.int32)
+        lengths[slots >= 0] = self.table["length"][slots[slots >= 0]]
+        return lengths
+
     def filled(self) -> Slots:
         """All rows."""
         return np.flatnonzero(self.table["row"][: self._used] >= 0)
@@ -236,7 +258,9 @@ class Columns:
     def with_neighbours(self, slots: Slots) -> Slots:
         """These rows and those right before and after them, each once."""
         around = np.concatenate([slots, self.table["previous"][slots], self.table["following"][slots]])
-        return np.unique(around[around >= 0]).astype(np.int64)
+        there = np.zeros(len(self.table), bool)
+        there[around[around >= 0]] = True
+        return np.flatnonzero(there)
 
     def cosines(self, query: NDArray[np.float32], slots: Slots) -> NDArray[np.float32]:
         """Cosine of the query, shape (dimensions,), with the vector of each row; -1 where there is none."""
@@ -248,6 +272,20 @@ class Columns:
             products = np.einsum("ij,j->i", self._vectors[_sliced(part)], query)
             scores[there[start : start + _PART]] = products * self.table["scale"][part]
         return scores
+
+
+def _total(sizes: bytes | None) -> int:
+    """The sum of the varints in which FTS5 keeps the words of each column (`%_docsize`; fts5_storage.c)."""
+    if sizes is None:
+        return 0
+    if sizes.isascii():
+        return sum(sizes)
+    total = value = 0
+    for byte in sizes:
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            total, value = total + value, 0
+    return total
 
 
 def _sliced(slots: Slots) -> Slots | slice:

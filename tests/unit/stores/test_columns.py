@@ -198,17 +198,20 @@ def test_rows_that_another_connection_wrote(tmp_path: Any) -> None:
 def test_words_are_scored_alike_however_they_are_narrowed() -> None:
     """Known rows, few or many, and words that must be there, leave out matches and change no score."""
     catalog = stored(3000)
+    words = catalog.document_frequency(["turn", "7"], 3000, 5000)
     rows = {text.rowid: int(text.id[1:]) for text in catalog.texts(list(range(1, 3001)))}
-    everything = {rows[row]: score for row, score in catalog.words_matching("turn OR 7", EVERYTHING, (1, 0, 0), 5000)}
+    everything = {rows[row]: score for row, score in catalog.words_matching(words, EVERYTHING, (1, 0, 0), 5000).items()}
     assert len(everything) == 3000
     for kept in (lambda n: n % 10 == 7, lambda n: n % 10 != 3):
         among = np.array(sorted(row for row, n in rows.items() if kept(n)))
-        found = catalog.words_matching("turn OR 7", EVERYTHING, (1, 0, 0), 5000, among=among)
-        assert {rows[row]: pytest.approx(score) for row, score in found} == {
+        found = catalog.words_matching(words, EVERYTHING, (1, 0, 0), 5000, among=among)
+        assert {rows[row]: pytest.approx(score) for row, score in found.items()} == {
             n: score for n, score in everything.items() if kept(n)
         }
-    needed = catalog.words_matching("turn OR 7", EVERYTHING, (1, 0, 0), 5000, needed="7")
+    needed = catalog.words_matching(words, EVERYTHING, (1, 0, 0), 5000, needed=["7"])
     said_soon_after = range(7, 16)
-    assert {rows[row]: pytest.approx(score) for row, score in needed} == {n: everything[n] for n in said_soon_after}
+    assert {rows[row]: pytest.approx(score) for row, score in needed.items()} == {
+        n: everything[n] for n in said_soon_after
+    }
     assert max(everything, key=lambda n: everything[n]) == 7
     catalog.close()
