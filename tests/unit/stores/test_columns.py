@@ -215,3 +215,36 @@ def test_words_are_scored_alike_however_they_are_narrowed() -> None:
     }
     assert max(everything, key=lambda n: everything[n]) == 7
     catalog.close()
+
+
+@given(
+    st.lists(
+        st.sets(st.sampled_from(["river", "stone", "amber", "cloud", "maple"]), min_size=1), min_size=1, max_size=30
+    )
+)
+def test_words_are_scored_as_fts5_scores_them(texts: list[set[str]]) -> None:
+    """Where each word is said once; after entries were replaced and removed too."""
+    told = [
+        MemoryEntry(
+            id=f"e{n}",
+            namespace=("a",),
+            content=" ".join(sorted(text)),
+            memory_type=MemoryType.LONG_TERM,
+            timestamp=NOW,
+            sequence=n,
+            created_at=NOW,
+        )
+        for n, text in enumerate(texts)
+    ]
+    weights = (1.0, 0.4, 0.2)
+    with closing(Catalog(None, ("a",), RecallConfig())) as catalog:
+        vectors = AXES[[n % 8 for n in range(len(told))]]
+        catalog.apply([e.with_changes(content="amber amber lake") for e in told], vectors)
+        catalog.document_frequency(["amber"], len(told), 100)
+        catalog.words_matching({"amber": len(told)}, EVERYTHING, weights, 100)
+        catalog.apply(told, vectors, removed=[])
+        catalog.apply(removed=["e0"])
+        words = catalog.document_frequency(["river", "stone", "amber"], len(told) * 2, 100)
+        found = catalog.words_matching(words, EVERYTHING, weights, 100)
+        sql = "SELECT rowid, -bm25(words, 1.0, 0.4, 0.2) FROM words WHERE words MATCH 'river OR stone OR amber'"
+        assert found == {row: pytest.approx(score) for row, score in catalog.all_rows(sql)}
