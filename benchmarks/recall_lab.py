@@ -23,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from recall_data import CATEGORIES, METRICS, Conversation, interval, load, pertu
 
 from memory_mgr.defaults.embedder import LocalEmbedder
 from memory_mgr.policy import lexical
+from memory_mgr.policy.bm25 import Postings, bm25, matched
 from memory_mgr.policy.candidates import Item
 from memory_mgr.policy.query import Query, analyse
 from memory_mgr.policy.recall import rank
@@ -96,6 +98,10 @@ class Index:
                 "INSERT INTO words(rowid, own, near, far) VALUES (?, ?, ?, ?)",
                 (i, lexical.index_text(turn.text), near, far),
             )
+        self._db.execute("CREATE VIRTUAL TABLE instances USING fts5vocab(words, instance)")
+        self._lengths = np.zeros(len(self.turns), np.int32)
+        for i, length in self._db.execute("SELECT doc, count(*) FROM instances GROUP BY doc"):
+            self._lengths[i] = length
 
     def _before(self, i: int, count: int) -> list[lexical.Said]:
         earlier = (self.turns[j] for j in range(i - 1, max(-1, i - 1 - count), -1))
@@ -106,16 +112,23 @@ class Index:
         """bm25 of the best lexical candidates."""
         if not config.lexical_candidates:
             return {}
-        expression = lexical.match_expression([*query.terms, *self._repaired(query.terms)])
-        if not expression:
-            return {}
-        weights = ", ".join(map(str, config.column_weights))
-        rows = self._db.execute(
-            f"SELECT rowid, -bm25(words, {weights}) FROM words WHERE words MATCH ?"
-            f" ORDER BY bm25(words, {weights}) LIMIT ?",
-            (expression, config.lexical_candidates),
-        )
-        return dict(rows.fetchall())
+        words = [self._postings(word) for word in dict.fromkeys([*query.terms, *self._repaired(query.terms)])]
+        found = [word for word in words if word.count]
+        rows, mean = matched(found), float(self._lengths.mean())
+        weights = config.column_weights
+        scores = bm25(rows, self._lengths[rows], found, weights, among=len(self.turns), mean_length=mean)
+        best = np.argsort(-scores, kind="stable")[: config.lexical_candidates]
+        return dict(zip(rows[best].tolist(), scores[best].tolist(), strict=True))
+
+    def _postings(self, word: str) -> Postings:
+        if not (expression := lexical.match_expression([word])):
+            return Postings([], 0)
+        found = [
+            self._db.execute("SELECT rowid FROM words WHERE words MATCH ?", (f"{column} : ({expression})",)).fetchall()
+            for column in lexical.FTS_COLUMNS
+        ]
+        columns = [np.array(rows, np.int64).reshape(-1) for rows in found]
+        return Postings(columns, len({*chain.from_iterable(found)}))
 
     def _repaired(self, terms: Sequence[str]) -> list[str]:
         found = []

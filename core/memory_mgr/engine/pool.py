@@ -86,7 +86,9 @@ class RepositoryPool:
             for name in [name for name, s in self._slots.items() if s.users == 0]:
                 if len(self._slots) <= self._limit:
                     break
-                self._close(self._slots.pop(name))
+                repository = self._slots.pop(name).repository
+                if repository is not None:
+                    repository.leave()
 
     def _close(self, slot: _Slot) -> None:
         if slot.repository is not None:

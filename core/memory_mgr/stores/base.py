@@ -26,6 +26,11 @@ class EmbeddingSpace:
 class VectorStore(Protocol):
     """Keeps entries with their vectors. Thread-safe; every verb may raise `StoreError`."""
 
+    @property
+    def session(self) -> str | None:
+        """A name for the time in which nobody else can write here, another each time; None if others can."""
+        ...
+
     def upsert(self, namespace: Namespace, tier: MemoryType, entries: Sequence[MemoryEntry], vectors: Vectors) -> None:
         """Write `entries` with `vectors` of shape (len(entries), dimensions); same ids are replaced.
 

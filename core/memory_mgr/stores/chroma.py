@@ -100,6 +100,11 @@ class ChromaStore:
         """
         self._connection.open()
 
+    @property
+    def session(self) -> str | None:
+        """A name for the time in which nobody else can write here; None if others can."""
+        return self._connection.session
+
     # --- collections ---------------------------------------------------------------------------------------
 
     def _collection(self, namespace: Namespace, tier: MemoryType, *, create: bool = False) -> Collection | None:

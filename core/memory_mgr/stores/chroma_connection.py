@@ -29,6 +29,10 @@ class Clients(Protocol):
     def client(self) -> ClientAPI:
         """The client; to be used inside a `call`."""
 
+    @property
+    def session(self) -> str | None:
+        """A name for the time in which nobody else can write there, another each time; None if others can."""
+
     def call(self, collection: str | None = None) -> AbstractContextManager[None]:
         """The client stays the same meanwhile.
 
@@ -68,6 +72,10 @@ class LazyClient:
                 self._client = self._connect()
             return self._client
 
+    @property
+    def session(self) -> None:
+        """See `Clients`; anybody may write to a server."""
+
     def call(self, collection: str | None = None) -> AbstractContextManager[None]:
         """See `Clients`."""
         return nullcontext()
@@ -97,6 +105,11 @@ class ChromaConnection:
     def client(self) -> ClientAPI:
         """The client; to be used inside `ask`."""
         return self._clients.client
+
+    @property
+    def session(self) -> str | None:
+        """See `Clients`."""
+        return self._clients.session
 
     @property
     def batch(self) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from memory_mgr.errors import InvalidInputError, StoreError, StoreUnavailableError
 from memory_mgr.heap import give_back
@@ -40,6 +41,7 @@ class EmbeddedClient:
 
     Attributes:
         folder: The same.
+        session: A name for the time in which one store alone writes there; None while there are several.
 
     Raises:
         StoreUnavailableError: The folder cannot be used.
@@ -47,6 +49,7 @@ class EmbeddedClient:
 
     def __init__(self, folder: Path, *, was_closed: bool = False, may_write: Callable[[], bool] = lambda: True) -> None:
         self.folder = folder
+        self.session: str | None = None
         self._may_write = may_write
         self._turn = threading.Condition()
         self._calls = 0
@@ -264,6 +267,7 @@ class Embedded:
             client, lock, users = self._open.get(folder) or (*_locked(folder, read_only=read_only), 0)
             if not read_only:
                 lock.for_writing()
+            client.session = None if users else uuid4().hex
             self._open[folder] = (client, lock, users + 1)
             return client
 
@@ -272,6 +276,7 @@ class Embedded:
         with self._lock:
             client, lock, users = self._open[folder]
             if users > 1:
+                client.session = uuid4().hex if users == 2 else None
                 self._open[folder] = (client, lock, users - 1)
                 return
             del self._open[folder]

@@ -118,6 +118,10 @@ class InMemoryStore:
         with self._lock:
             return sorted({namespace for (namespace, _), shelf in self._shelves.items() if shelf})
 
+    @property
+    def session(self) -> None:
+        """Nothing is left in it to come back to."""
+
     def records(self, namespace: Namespace) -> None:
         """Nobody else can write here."""
 

@@ -35,6 +35,7 @@ from memory_mgr.stores.journal import Journal
 from memory_mgr.stores.leftovers import mostly_deleted, note_compacted, note_deleted
 from memory_mgr.stores.passages import following, has_passages
 from memory_mgr.stores.recovery import by_tier, refill, settle
+from memory_mgr.stores.undisturbed import is_as_left, note_left
 from memory_mgr.types import MemoryEntry, MemoryType, Namespace
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,8 @@ class Repository:
     def _opened(self) -> Catalog:
         catalog = self._place.connect()
         try:
-            return self._recovered(catalog)
+            in_order = is_as_left(self.store, catalog) and not catalog.meta(_FORGETTING)
+            return catalog if in_order else self._recovered(catalog)
         except BaseException:
             catalog.close()
             raise
@@ -385,6 +387,15 @@ class Repository:
             if self._accesses:
                 counts, self._accesses = dict(self._accesses), defaultdict(int)
                 self.read(lambda catalog: catalog.touch(counts, self._accessed))
+
+    def leave(self) -> None:
+        """Close it, but remember that it is in order: who opens it again in this session need not look."""
+        with self.lock:
+            try:
+                if not self._unsettled and not self._read_only:
+                    self.read(lambda catalog: note_left(self.store, catalog))
+            finally:
+                self.close()
 
     def close(self) -> None:
         """Let go of the catalog's file; the store stays open for others."""

@@ -240,9 +240,8 @@ def test_words_are_scored_as_fts5_scores_them(texts: list[set[str]]) -> None:
     with closing(Catalog(None, ("a",), RecallConfig())) as catalog:
         vectors = AXES[[n % 8 for n in range(len(told))]]
         catalog.apply([e.with_changes(content="amber amber lake") for e in told], vectors)
-        catalog.document_frequency(["amber"], len(told), 100)
         catalog.words_matching({"amber": len(told)}, EVERYTHING, weights, 100)
-        catalog.apply(told, vectors, removed=[])
+        catalog.apply(told, vectors)
         catalog.apply(removed=["e0"])
         words = catalog.document_frequency(["river", "stone", "amber"], len(told) * 2, 100)
         found = catalog.words_matching(words, EVERYTHING, weights, 100)
