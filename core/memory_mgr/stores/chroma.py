@@ -298,6 +298,7 @@ class ChromaStore:
         def compact() -> None:
             with self._replacing, suppress(NotFoundError):
                 anew = chroma_compaction.compact(self._connection.client, name, self._configuration())
+                self._connection.dropped()
                 with self._lock:
                     self._handles[name] = anew
 

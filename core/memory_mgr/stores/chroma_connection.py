@@ -51,6 +51,9 @@ class Clients(Protocol):
             Whether another attempt may go better.
         """
 
+    def dropped(self) -> None:
+        """A collection was deleted, whose index Chroma may go on keeping in memory."""
+
 
 class LazyClient:
     """A client that is made at its first use, and stays. Thread-safe.
@@ -83,6 +86,9 @@ class LazyClient:
     def mend(self, collection: str, vectors_of: VectorsOf | None) -> bool:
         """See `Clients`; a server's files are its own."""
         return False
+
+    def dropped(self) -> None:
+        """See `Clients`; a server keeps what it keeps."""
 
 
 class ChromaConnection:
@@ -117,6 +123,10 @@ class ChromaConnection:
         if not self._batch:
             self._batch = max(1, self.client.get_max_batch_size())
         return self._batch
+
+    def dropped(self) -> None:
+        """See `Clients`."""
+        self._clients.dropped()
 
     def open(self) -> None:
         """Connect now, without a second attempt.

@@ -25,6 +25,9 @@ from memory_mgr.stores.lock import FolderLock
 INDEXES = 256
 """Collections whose indexes are in memory at a time, or half as many as the files allow that a process may open; each
 takes 2.7 MB, however few entries it holds (chromadb 1.5.9)."""
+DROPPED = 16
+"""Deleted collections after which the client begins anew: Chroma keeps the index of each, 4.6 MB and four open files
+for 1,000 entries (chromadb 1.5.9, chroma#3296), and a window is made anew after every 1,000 messages."""
 _MANY = 5000
 """Entries after which memory is given back, which takes some 10 ms: ten loads of 5,000 kept 380 MB instead of 510."""
 _SHARDS = 64
@@ -56,6 +59,7 @@ class EmbeddedClient:
         self._mine = threading.local()
         self._used: set[str] = set()
         self._due = False
+        self._dropped = 0
         self._written = 0
         self._client: Any = None
         self._stop: Callable[[], None] = lambda: None
@@ -182,6 +186,12 @@ class EmbeddedClient:
             self._written = 0
             give_back()
 
+    def dropped(self) -> None:
+        """See `chroma_connection.Clients`."""
+        with self._turn:
+            self._dropped += 1
+            self._due = self._due or self._dropped >= DROPPED
+
     def alone(self, work: Callable[[], None]) -> None:
         """Do something to the files while no client has them open; not from inside a `call`."""
         with self._turn:
@@ -212,6 +222,7 @@ class EmbeddedClient:
         self._client, self._stop, allowed = _opened(self.folder)
         self._most = max(1, min(INDEXES, allowed // 2))
         self._used.clear()
+        self._dropped = 0
         self._due = False
 
     def _disconnect(self) -> None:

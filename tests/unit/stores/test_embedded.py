@@ -12,7 +12,7 @@ import pytest
 from chromadb.config import Settings
 
 from memory_mgr import MemoryConfig, NewMemory, StoreError, SyncMemoryManager
-from memory_mgr.stores import embedded
+from memory_mgr.stores import embedded, leftovers
 from memory_mgr.stores.embedded import EmbeddedClient
 from memory_mgr.testing import FakeEmbedder
 
@@ -166,3 +166,20 @@ def test_memory_of_large_writes_goes_back_to_the_system(config: MemoryConfig, mo
         assert given_back == [1]
         memory.add_memories([f"further fact {n}" for n in range(250)])
         assert given_back == [1, 1]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files of a process are counted in /proc")
+def test_a_collection_made_anew_again_and_again_leaves_no_files_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chroma keeps those of every collection that was deleted; a long chat has its window made anew all the time."""
+    monkeypatch.setattr(leftovers, "LEAST", 1)
+    monkeypatch.setattr(embedded, "DROPPED", 3)
+    with opened(tmp_path) as memory:
+        kept = memory.add_memory("what stays")
+        files = []
+        for number in range(16):
+            memory.delete_memories([memory.add_memory(f"what goes {n}").id for n in range(number, number + 5)])
+            files.append(len(list(Path("/proc/self/fd").iterdir())))
+        assert max(files) <= min(files) + 3 * 4
+        assert [e.id for e in memory.search_memory("what stays", limit=10)] == [kept.id]
