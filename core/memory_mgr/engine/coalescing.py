@@ -85,6 +85,9 @@ class Coalescer(Generic[T, R]):
         """Let `item` be processed with the others; what waits for its result, and sees to it if nobody else does."""
         ticket: _Ticket[T, R] = _Ticket(item)
         self._queue.append(ticket)
+        if len(self._queue) >= ENOUGH:
+            with self._lock:
+                self._arrival.notify_all()
         return lambda: self._result(ticket)
 
     def _result(self, ticket: _Ticket[T, R]) -> R:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,9 +78,11 @@ def test_enough_callers_do_not_wait_for_more() -> None:
     coalescer: Coalescer[int, int] = Coalescer(
         lambda items: batches.append(len(items)) or items, lambda _: 1, limit=500, patience_seconds=60
     )
+    started = time.monotonic()
     with coalescer.announced(), ThreadPoolExecutor(ENOUGH) as pool:
         assert list(pool.map(coalescer.submit, range(ENOUGH))) == list(range(ENOUGH))
     assert batches == [ENOUGH]
+    assert time.monotonic() - started < 30, "the leader waited for one who had not come"
 
 
 def test_callers_whose_items_are_done_leave_before_the_next_batch_is() -> None:
