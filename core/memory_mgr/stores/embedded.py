@@ -18,6 +18,7 @@ from uuid import uuid4
 from memory_mgr.errors import InvalidInputError, StoreError, StoreUnavailableError
 from memory_mgr.heap import give_back
 from memory_mgr.stores import chroma_repair
+from memory_mgr.stores.chroma_log import index_log
 from memory_mgr.stores.chroma_repair import VectorsOf
 from memory_mgr.stores.index_files import is_whole
 from memory_mgr.stores.lock import FolderLock
@@ -60,6 +61,7 @@ class EmbeddedClient:
         self._used: set[str] = set()
         self._due = False
         self._dropped = 0
+        self._indexed = False
         self._written = 0
         self._client: Any = None
         self._stop: Callable[[], None] = lambda: None
@@ -219,6 +221,7 @@ class EmbeddedClient:
             self._turn.notify_all()
 
     def _connect(self) -> None:
+        self._indexed = self._indexed or (self._may_write() and index_log(self.folder))
         self._client, self._stop, allowed = _opened(self.folder)
         self._most = max(1, min(INDEXES, allowed // 2))
         self._used.clear()
