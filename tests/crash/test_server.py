@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from chromadb.api.shared_system_client import SharedSystemClient
 
 from memory_mgr import (
     ConfigurationError,
@@ -229,3 +230,24 @@ def test_what_was_done_with_the_journal_is_told(proxy: Proxy) -> None:
         with pytest.raises(StoreUnavailableError, match="removing from the journal"):
             records.remove(["n"])
         proxy.misbehave("pass")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="files of a process are counted in /proc")
+def test_a_memory_that_was_closed_leaves_no_connection(chroma_url: str) -> None:
+    """Nor one that could not be opened; chromadb keeps every client it ever made."""
+
+    def held() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), len(SharedSystemClient._identifier_to_system)
+
+    def used_once() -> None:
+        with SyncMemoryManager(settings(chroma_url, "closed")) as memory:
+            memory.add_memory("tea is green", id="tea")
+            assert [e.id for e in memory.search_memory("tea")] == ["tea"]
+        with pytest.raises(ConfigurationError, match="no database 'nobody_made_it' of tenant 'default_tenant'"):
+            SyncMemoryManager(settings(chroma_url, "closed", database="nobody_made_it"))
+
+    used_once()
+    before = held()
+    for _ in range(5):
+        used_once()
+    assert held() == before

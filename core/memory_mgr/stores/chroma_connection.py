@@ -56,14 +56,18 @@ class Clients(Protocol):
 
 
 class LazyClient:
-    """A client that is made at its first use, and stays. Thread-safe.
+    """A client that is made at its first use, and stays until it is closed. Thread-safe.
 
     Args:
         connect: Makes a chromadb client.
+        disconnect: Closes it.
     """
 
-    def __init__(self, connect: Callable[[], ClientAPI]) -> None:
+    def __init__(
+        self, connect: Callable[[], ClientAPI], disconnect: Callable[[ClientAPI], None] = lambda client: None
+    ) -> None:
         self._connect = connect
+        self._disconnect = disconnect
         self._lock = threading.Lock()
         self._client: ClientAPI | None = None
 
@@ -89,6 +93,13 @@ class LazyClient:
 
     def dropped(self) -> None:
         """See `Clients`; a server keeps what it keeps."""
+
+    def close(self) -> None:
+        """Let go of the client."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            self._disconnect(client)
 
 
 class ChromaConnection:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx
 from chromadb.errors import NotFoundError
 
-from memory_mgr.errors import StoreError, StoreUnavailableError
+from memory_mgr.errors import MemoryMgrError, StoreError, StoreUnavailableError
 
 _UNAVAILABLE = (
     "connect",
@@ -27,7 +27,7 @@ def map_store_errors(what: str) -> Iterator[None]:
     """Turn the errors of Chroma and what lies below into ours."""
     try:
         yield
-    except (NotFoundError, StoreError):
+    except (NotFoundError, MemoryMgrError):
         raise
     except (httpx.HTTPError, ConnectionError, TimeoutError) as error:
         raise StoreUnavailableError(

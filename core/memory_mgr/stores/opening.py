@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from memory_mgr.config import MemoryConfig
-from memory_mgr.errors import ConfigurationError, StoreUnavailableError
+from memory_mgr.errors import StoreUnavailableError
 from memory_mgr.stores.base import EmbeddingSpace, VectorStore
 from memory_mgr.stores.embedded import EMBEDDED
 from memory_mgr.stores.in_memory import InMemoryStore
 from memory_mgr.stores.passages import Embed
 from memory_mgr.stores.scrub import scrub
 
-_BUSY = {408, 429, 502, 503, 504}
-"""Answers that another attempt may change."""
-
 if TYPE_CHECKING:
     from memory_mgr.stores.chroma import ChromaStore
-    from memory_mgr.stores.chroma_connection import Clients
+    from memory_mgr.stores.chroma_connection import Clients, LazyClient
 
 
 def location(config: MemoryConfig) -> tuple[object, ...]:
@@ -46,14 +42,13 @@ def open_store(config: MemoryConfig, space: EmbeddingSpace | None, embed: Embed 
         embed: Embeds texts again whose vectors a damaged index lost.
 
     Raises:
-        ConfigurationError: The url cannot be read.
+        ConfigurationError: The url cannot be read, or the server has no such database.
         StoreUnavailableError: The server does not answer, the folder cannot be used or another process has it.
     """
     if config.client is not None:
-        return _remote(lambda: config.client, space)
+        return _remote(config, space)
     if config.url is not None:
-        later = config.on_unavailable == "queue"
-        return _remote(_server(config), space, retry=config.retry, later=later)
+        return _remote(config, space, retry=config.retry, later=config.on_unavailable == "queue")
     if config.in_memory and space is not None:
         return InMemoryStore(space)
     return _embedded(_folder(Path(str(config.path))), space, embed, read_only=config.read_only)
@@ -66,15 +61,16 @@ def connected(config: MemoryConfig) -> Iterator[Clients]:
     Raises:
         StoreUnavailableError: As by `open_store`.
     """
-    from memory_mgr.stores.chroma_connection import LazyClient
     from memory_mgr.stores.chroma_errors import map_store_errors
 
     if config.path is None:
-        connect = _server(config) if config.client is None else lambda: config.client
-        with map_store_errors("connecting"):
-            clients = LazyClient(connect)
-            _ = clients.client
-        yield clients
+        clients = _clients(config)
+        try:
+            with map_store_errors("connecting"):
+                _ = clients.client
+            yield clients
+        finally:
+            clients.close()
         return
     folder = _folder(config.path)
     embedded = EMBEDDED.acquire(folder, read_only=False, alone=True)
@@ -103,10 +99,23 @@ def _embedded(folder: Path, space: EmbeddingSpace | None, embed: Embed | None, *
         raise
 
 
-def _remote(connect: Callable[[], Any], space: EmbeddingSpace | None, **options: Any) -> ChromaStore:
-    from memory_mgr.stores.chroma_connection import LazyClient
+def _remote(config: MemoryConfig, space: EmbeddingSpace | None, **options: Any) -> ChromaStore:
+    clients = _clients(config)
+    try:
+        return _chroma(clients, space, shared=True, on_close=clients.close, **options)
+    except BaseException:
+        clients.close()
+        raise
 
-    return _chroma(LazyClient(connect), space, shared=True, **options)
+
+def _clients(config: MemoryConfig) -> LazyClient:
+    """Of a server, or the application's own, which stays open."""
+    from memory_mgr.stores.chroma_connection import LazyClient
+    from memory_mgr.stores.chroma_server import connection, disconnect
+
+    if config.client is not None:
+        return LazyClient(lambda: config.client)
+    return LazyClient(connection(config), disconnect)
 
 
 def _chroma(clients: Clients, space: EmbeddingSpace | None, *, later: bool = False, **options: Any) -> ChromaStore:
@@ -116,47 +125,6 @@ def _chroma(clients: Clients, space: EmbeddingSpace | None, *, later: bool = Fal
     if not later:
         store.connect()
     return store
-
-
-def _server(config: MemoryConfig) -> Callable[[], Any]:
-    """Connects to a server."""
-    parts = urlsplit(config.url or "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"url must be like http://127.0.0.1:8000, not {config.url!r}")
-    port = parts.port or (443 if parts.scheme == "https" else 8000)
-
-    def connect() -> Any:
-        import chromadb
-        import httpx
-        from chromadb.config import Settings
-
-        # chromadb sets no time limit of its own, neither while it connects nor later.
-        heartbeat = f"{parts.scheme}://{parts.hostname}:{port}/api/v2/heartbeat"
-        httpx.get(heartbeat, headers=config.headers, timeout=config.timeout_seconds)
-        client = chromadb.HttpClient(
-            host=str(parts.hostname),
-            port=port,
-            ssl=parts.scheme == "https",
-            headers=dict(config.headers) or None,
-            settings=Settings(anonymized_telemetry=False),
-            tenant=config.tenant,
-            database=config.database,
-        )
-        session = client._server._session  # type: ignore[attr-defined]
-        session.timeout = httpx.Timeout(config.timeout_seconds)
-        session.event_hooks = {"response": [_refuse_busy]}
-        return client
-
-    return connect
-
-
-def _refuse_busy(response: Any) -> None:
-    """Tell "not now" from "not like this", which chromadb does not."""
-    if response.status_code in _BUSY:
-        raise StoreUnavailableError(
-            f"the Chroma server answered {response.status_code} {response.reason_phrase}; it may be starting, "
-            "overloaded, or behind a gateway that cannot reach it"
-        )
 
 
 _ROOM_BYTES = 32 * 2**20

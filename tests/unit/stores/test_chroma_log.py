@@ -75,7 +75,7 @@ def test_not_while_the_application_has_a_client_of_its_own(config: MemoryConfig,
     own = chromadb.PersistentClient(str(tmp_path / "chroma"), settings=Settings(anonymized_telemetry=False))
     with SyncMemoryManager(config) as memory:
         _check(memory)
-    own.clear_system_cache()
+    own._system.stop()
     assert not _is_indexed(tmp_path)
 
 
