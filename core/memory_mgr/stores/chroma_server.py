@@ -33,10 +33,8 @@ def connection(config: MemoryConfig) -> Callable[[], Any]:
         # would leave a socket open.
         database = f"tenants/{quote(config.tenant, safe='')}/databases/{quote(config.database, safe='')}"
         asked = f"{parts.scheme}://{parts.hostname}:{port}/api/v2/{database}"
-        if (
-            httpx.get(asked, headers=config.headers, timeout=config.timeout_seconds).status_code
-            == httpx.codes.NOT_FOUND
-        ):
+        answer = httpx.get(asked, headers=config.headers, timeout=config.timeout_seconds)
+        if answer.status_code == httpx.codes.NOT_FOUND:
             raise ConfigurationError(
                 f"{config.url} has no database {config.database!r} of tenant {config.tenant!r}; name one that it has "
                 "(`database=`, `tenant=`), or make it with chromadb.AdminClient"
