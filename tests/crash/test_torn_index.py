@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _same(contents: Contents, others: Contents) -> None:
 def test_plain_chroma_cannot_read_it(torn: tuple[MemoryConfig, Contents]) -> None:
     """The tests below are about something."""
     config, _ = torn
-    client, stop, _ = embedded._opened(_chroma(config))
+    client, stop, _ = embedded._opened(_chroma(config), chroma_repair.DEFAULT)
     try:
         (collection,) = client.list_collections()
         with pytest.raises(Exception, match="hnsw"):
@@ -265,7 +266,7 @@ def test_what_is_saved_without_a_kill_is_whole(operations: list[tuple[str, int]]
     """Whatever was written: nothing is taken for damaged that is not."""
     chance = np.random.default_rng(len(operations))
     with tempfile.TemporaryDirectory() as folder:
-        client, stop, _ = embedded._opened(Path(folder))
+        client, stop, _ = embedded._opened(Path(folder), chroma_repair.DEFAULT)
         collection = client.create_collection(
             "writes", embedding_function=None, configuration={"hnsw": {"space": "cosine", "sync_threshold": 5}}
         )
@@ -427,12 +428,15 @@ def test_labels_that_name_functions_are_not_called(torn: tuple[MemoryConfig, Con
     assert not trap.exists()
 
 
-def test_a_server_that_is_stopped_is_repaired_on_command(torn: tuple[MemoryConfig, Contents]) -> None:
+@pytest.mark.parametrize("database", ["default_database", "another"])
+def test_a_server_that_is_stopped_is_repaired_on_command(torn: tuple[MemoryConfig, Contents], database: str) -> None:
     """It cannot read such a collection either, and nobody else reaches its files while it runs."""
     config, contents = torn
     folder = _chroma(config)
     (folder / "memory-mgr.lock").unlink()
-    remote = {"path": None, "catalogs": None}
+    with closing(sqlite3.connect(folder / "chroma.sqlite3", isolation_level=None)) as db:
+        db.execute("UPDATE databases SET name = ?", (database,))
+    remote = {"path": None, "catalogs": None, "database": database}
     with chroma_server(folder) as url, pytest.raises(StoreError, match="hnsw"):
         SyncMemoryManager(config.model_copy(update=remote | {"url": url})).list_memories()
     done = CliRunner().invoke(load(), ["repair", str(folder), "--json"], catch_exceptions=False)

@@ -20,7 +20,7 @@ from memory_mgr.cli.command import (
     command,
     json_object,
 )
-from memory_mgr.cli.output import entries_table, safe
+from memory_mgr.cli.output import entries_table, memories, safe
 
 if TYPE_CHECKING:
     from memory_mgr.engine.manager import SyncMemoryManager
@@ -45,7 +45,7 @@ def search(
     hits = memory.search_memory(
         query, tier or None, limit, json_object(where, "--where"), explain=explain, include_superseded=hidden
     )
-    return Result(hits, entries_table(hits, f"{len(hits)} memories", explain=explain))
+    return Result(hits, entries_table(hits, memories(len(hits)), explain=explain))
 
 
 @command("list")
@@ -69,7 +69,7 @@ def list_(
         newest_first=newest,
         include_superseded=hidden,
     )
-    return Result(entries, entries_table(entries, f"{len(entries)} memories from number {offset + 1}"))
+    return Result(entries, entries_table(entries, f"{memories(len(entries))} from number {offset + 1}"))
 
 
 @command()

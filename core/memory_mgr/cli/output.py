@@ -84,3 +84,8 @@ def upkeep_view(report: UpkeepReport) -> Group:
     if report.operation_id is not None and not report.dry_run:
         lines.append(f"Take it back: memory-mgr undo {report.operation_id}")
     return Group(*([table] if report.actions else []), safe("\n".join(lines)))
+
+
+def memories(count: int) -> str:
+    """So many of them, as one says it."""
+    return "1 memory" if count == 1 else f"{count:,} memories"

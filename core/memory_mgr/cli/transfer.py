@@ -22,7 +22,7 @@ from memory_mgr.cli.command import (
     command,
     json_object,
 )
-from memory_mgr.cli.output import print_json, print_view
+from memory_mgr.cli.output import memories, print_json, print_view
 from memory_mgr.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def export(
         )
     if target is sys.stdout:
         return Result(None, None)
-    return Result({"exported": count, "file": str(file)}, f"{count:,} memories written to {file}")
+    return Result({"exported": count, "file": str(file)}, f"{memories(count)} written to {file}")
 
 
 @command("import", writes=True, creates=True)

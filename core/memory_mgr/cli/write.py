@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from memory_mgr.cli.command import IdArgument, Result, YesOption, command, json_object
+from memory_mgr.cli.output import memories
 from memory_mgr.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ def forget(
         raise InvalidInputError("say what to forget: ids of memories, or --all for the whole namespace")
     name = "/".join(memory.namespace)
     if everything:
-        _confirm(f"Delete all {memory.stats().total:,} memories of {name} for good?", yes=yes)
+        _confirm(f"Delete {memories(memory.stats().total)} of {name} for good?", yes=yes)
         counts = {tier.value: count for tier, count in memory.forget().items()}
-        return Result({"deleted": counts}, f"{sum(counts.values()):,} memories of {name} deleted")
+        return Result({"deleted": counts}, f"{memories(sum(counts.values()))} of {name} deleted")
     count = memory.delete_memories(memory_ids or [])
     return Result({"deleted": count}, f"{count} of {len(memory_ids or [])} deleted")
 

@@ -49,14 +49,29 @@ JOIN segments m ON m.collection = c.id AND m.scope = 'METADATA'
 LEFT JOIN max_seq_id q ON q.segment_id = v.id
 """
 """Of each collection its id and name, its index, where its entries are, and up to which write the index was saved."""
-_TABLES = {"collections", "segments", "max_seq_id"}
+_OF_DATABASE = " JOIN databases d ON d.id = c.database_id WHERE d.tenant_id = ? AND d.name = ?"
+_TABLES = {"collections", "segments", "max_seq_id", "databases"}
+Database = tuple[str, str]
+"""A tenant, and the name of a database of theirs: names of collections are unique in one only."""
+DEFAULT: Database = "default_tenant", "default_database"
 
 
-def suspects(chroma: Path) -> tuple[set[str], dict[str, Path]]:
+def databases(chroma: Path) -> list[Database]:
+    """All that there are, sorted.
+
+    Args:
+        chroma: Chroma's folder, which nobody has open.
+    """
+    with _sqlite(chroma) as db:
+        return db.execute("SELECT tenant_id, name FROM databases ORDER BY 1, 2").fetchall()
+
+
+def suspects(chroma: Path, database: Database = DEFAULT) -> tuple[set[str], dict[str, Path]]:
     """What is to be looked at before Chroma reads it, as far as a glance tells.
 
     Args:
         chroma: Chroma's folder, which nobody has open.
+        database: Whose collections.
 
     Returns:
         The names of collections whose index is not as it was saved, or was not repaired to the end; and the folders of
@@ -67,7 +82,7 @@ def suspects(chroma: Path) -> tuple[set[str], dict[str, Path]]:
     with _sqlite(chroma) as db:
         # A kill may have come before Chroma had made its tables; it makes the others then.
         made = {name for (name,) in db.execute("SELECT name FROM sqlite_master")} >= _TABLES
-        rows = db.execute(_SEGMENTS).fetchall() if made else []
+        rows = db.execute(_SEGMENTS + _OF_DATABASE, database).fetchall() if made else []
     left = {path.name.partition(".")[0] for path in chroma.glob("*.npz")}
     saved = {name: chroma / index for _, name, index, _, last in rows if last or (chroma / index / LABELS).exists()}
     damaged = {name for _, name, index, _, _ in rows if index in left}

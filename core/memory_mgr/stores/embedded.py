@@ -19,7 +19,7 @@ from memory_mgr.errors import InvalidInputError, StoreError, StoreUnavailableErr
 from memory_mgr.heap import give_back
 from memory_mgr.stores import chroma_repair
 from memory_mgr.stores.chroma_log import index_log
-from memory_mgr.stores.chroma_repair import VectorsOf
+from memory_mgr.stores.chroma_repair import DEFAULT, Database, VectorsOf
 from memory_mgr.stores.index_files import is_whole
 from memory_mgr.stores.lock import FolderLock
 
@@ -40,6 +40,7 @@ class EmbeddedClient:
 
     Args:
         folder: Where its files are.
+        database: Whose collections it is for.
         was_closed: Whether whoever had it last closed it; if not, what was saved is looked through before it is read.
         may_write: Whether what is damaged may be repaired.
 
@@ -51,8 +52,16 @@ class EmbeddedClient:
         StoreUnavailableError: The folder cannot be used.
     """
 
-    def __init__(self, folder: Path, *, was_closed: bool = False, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database: Database = DEFAULT,
+        *,
+        was_closed: bool = False,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.folder = folder
+        self._database = database
         self.session: str | None = None
         self._may_write = may_write
         self._turn = threading.Condition()
@@ -65,7 +74,7 @@ class EmbeddedClient:
         self._written = 0
         self._client: Any = None
         self._stop: Callable[[], None] = lambda: None
-        self._damaged, saved = chroma_repair.suspects(folder)
+        self._damaged, saved = chroma_repair.suspects(folder, database)
         self._unseen = {} if was_closed else saved
         self._mended: set[str] = set()
         self._connect()
@@ -222,7 +231,7 @@ class EmbeddedClient:
 
     def _connect(self) -> None:
         self._indexed = self._indexed or (self._may_write() and index_log(self.folder))
-        self._client, self._stop, allowed = _opened(self.folder)
+        self._client, self._stop, allowed = _opened(self.folder, self._database)
         self._most = max(1, min(INDEXES, allowed // 2))
         self._used.clear()
         self._dropped = 0
@@ -235,7 +244,7 @@ class EmbeddedClient:
         give_back()
 
 
-def _opened(folder: Path) -> tuple[Any, Callable[[], None], int]:
+def _opened(folder: Path, database: Database) -> tuple[Any, Callable[[], None], int]:
     """A client as `chromadb.PersistentClient` makes it that drops no index, its end, and how many the files allow."""
     from chromadb.api import ServerAPI
     from chromadb.api.client import Client
@@ -253,7 +262,7 @@ def _opened(folder: Path) -> tuple[Any, Callable[[], None], int]:
         allowed: int = server.hnsw_cache_size
         server.hnsw_cache_size = 2 * INDEXES * _SHARDS
         system.start()
-        client = Client.from_system(system)
+        client = Client.from_system(system, *database)
         return client, getattr(client, "close", system.stop), allowed
 
 
@@ -310,16 +319,11 @@ def _locked(folder: Path, *, read_only: bool) -> tuple[EmbeddedClient, FolderLoc
 EMBEDDED = Embedded()
 
 
-@contextmanager
-def closed_store(folder: Path) -> Iterator[EmbeddedClient]:
-    """A client on a store that nobody has open: of a memory that is closed, or of a Chroma server that is stopped.
-
-    Args:
-        folder: What `path` or `chroma run --path` name.
+def files_of(folder: Path) -> Path:
+    """Where Chroma's files are: of a memory, in a folder in its own.
 
     Raises:
-        InvalidInputError: There is no store in the folder.
-        StoreUnavailableError: It is in use, or cannot be written.
+        InvalidInputError: There is no store.
     """
     ours = folder.resolve() / "chroma"
     files = ours if ours.is_dir() else folder.resolve()
@@ -327,14 +331,30 @@ def closed_store(folder: Path) -> Iterator[EmbeddedClient]:
         raise InvalidInputError(
             f"there is no store in {folder.resolve()}; give the folder of a memory, or --path of a Chroma server"
         )
-    if files is ours:
-        client = EMBEDDED.acquire(ours, read_only=False, alone=True)
+    return files
+
+
+@contextmanager
+def closed_store(folder: Path, database: Database = DEFAULT) -> Iterator[EmbeddedClient]:
+    """A client on a store that nobody has open: of a memory that is closed, or of a Chroma server that is stopped.
+
+    Args:
+        folder: What `path` or `chroma run --path` name.
+        database: Which one of a server; a memory has no other.
+
+    Raises:
+        InvalidInputError: There is no store in the folder.
+        StoreUnavailableError: It is in use, or cannot be written.
+    """
+    files = files_of(folder)
+    if files != folder.resolve():
+        client = EMBEDDED.acquire(files, read_only=False, alone=True)
         try:
             yield client
         finally:
-            EMBEDDED.release(ours)
+            EMBEDDED.release(files)
         return
-    client = EmbeddedClient(files)
+    client = EmbeddedClient(files, database)
     try:
         yield client
     finally:
