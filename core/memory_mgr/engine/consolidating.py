@@ -50,8 +50,9 @@ Progress = Callable[[int, int], None]
 """Called with (entries looked at, entries in all)."""
 
 TIER = MemoryType.LONG_TERM
-_SLICE = 500
-"""New entries looked at together; between slices the time limit is looked at and the watermark moved."""
+_SLICE, _SLICES = 500, 10
+"""New entries looked at together, or more where there would be more slices; between them the time limit is looked at
+and the watermark moved. What a slice costs depends on how many facts there are rather than on its size."""
 
 
 class Consolidation:
@@ -137,7 +138,7 @@ class Consolidation:
         total = len(again) + len(fresh)
         if again:
             yield again, len(again), total
-        size = max(1, len(fresh)) if self._dry_run else _SLICE
+        size = max(1, len(fresh)) if self._dry_run else max(_SLICE, len(fresh) // _SLICES)
         for start in range(0, len(fresh), size):
             part = fresh[start : start + size]
             yield self._by_ids([memory_id for _, memory_id in part]), len(again) + start + len(part), total

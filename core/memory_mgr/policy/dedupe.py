@@ -33,8 +33,8 @@ _LEXICON = "dedupe_words"
 _TOKEN = re.compile(r"[^\W_]+(?:['’.,:/-][^\W_]+)*")
 _EDGES = " \t\n\r.,;:!…。！\"'“”‘’()[]"
 _CONTRACTED = {"t": "not", "ll": "will"}
-_BLOCK = 2048
-"""Rows compared at a time: 2048 x 20,000 similarities are 160 MB."""
+_AT_ONCE = 2**25
+"""Similarities computed at a time, 128 MB."""
 
 
 class DedupeConfig(Settings):
@@ -271,8 +271,9 @@ def _near_pairs(
 
 def _close_pairs(vectors: NDArray[np.float32], rows: Sequence[int], least: float) -> Iterator[tuple[int, int]]:
     """Pairs (a < b) of which one is in `rows`, with a cosine of `least` or more."""
-    for start in range(0, len(rows), _BLOCK):
-        block = np.asarray(rows[start : start + _BLOCK])
+    step = max(1, _AT_ONCE // max(1, len(vectors)))
+    for start in range(0, len(rows), step):
+        block = np.asarray(rows[start : start + step])
         for row, other in np.argwhere(vectors[block] @ vectors.T >= least).tolist():
             here = int(block[row])
             if here != other:

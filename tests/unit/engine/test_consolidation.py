@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from memory_mgr import (
     MemoryConfig,
     MemoryEntry,
@@ -14,6 +16,7 @@ from memory_mgr import (
     SyncConversationContext,
     SyncMemoryManager,
 )
+from memory_mgr.engine import consolidating
 from memory_mgr.engine.upkeep import Upkeep
 from memory_mgr.policy.retention import RetentionConfig
 from memory_mgr.testing import FakeClock
@@ -39,6 +42,19 @@ def test_a_newer_fact_hides_the_older_and_history_knows_both(memory: SyncMemoryM
     assert len(memory.search_memory("where does Ann live?", include_superseded=True)) == 2
     for entry in (old, new):
         assert [e.id for e in memory.history(entry.id)] == [old.id, new.id]
+
+
+def test_much_that_is_new_is_looked_at_in_few_slices(
+    memory: SyncMemoryManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a slice costs grows with the facts there are; duplicates are found across slices all the same."""
+    monkeypatch.setattr(consolidating, "_SLICE", 5)
+    texts = [f"the key of room {n % 60} is under stone {n % 60}" for n in range(103)]
+    memory.add_memories([NewMemory(content=text, timestamp=_day(n)) for n, text in enumerate(texts)])
+    looked_at: list[int] = []
+    report = memory.consolidate(progress=lambda done, total: looked_at.append(done))
+    assert looked_at == [*range(10, 101, 10), 103]
+    assert len([a for a in report.actions if a.kind == "merge"]) == 43
 
 
 def test_undo_puts_everything_back(memory: SyncMemoryManager) -> None:
