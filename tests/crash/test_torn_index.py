@@ -450,6 +450,12 @@ def test_a_server_that_is_stopped_is_repaired_on_command(torn: tuple[MemoryConfi
     assert "nothing was damaged" in done.stdout
 
 
+def test_before_chroma_has_made_its_tables_nothing_is_damaged(tmp_path: Path) -> None:
+    """A kill may come so early."""
+    (tmp_path / "chroma.sqlite3").touch()
+    assert repair_closed(tmp_path) == []
+
+
 def test_a_memory_that_is_closed_can_be_repaired_on_command(torn: tuple[MemoryConfig, Contents]) -> None:
     """What only the embedder can make anew is said, and made when the memory is opened."""
     config, contents = torn

@@ -57,13 +57,14 @@ DEFAULT: Database = "default_tenant", "default_database"
 
 
 def databases(chroma: Path) -> list[Database]:
-    """All that there are, sorted.
+    """All that there are, sorted; none before Chroma has made its tables.
 
     Args:
         chroma: Chroma's folder, which nobody has open.
     """
     with _sqlite(chroma) as db:
-        return db.execute("SELECT tenant_id, name FROM databases ORDER BY 1, 2").fetchall()
+        made = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'databases'").fetchone()
+        return db.execute("SELECT tenant_id, name FROM databases ORDER BY 1, 2").fetchall() if made else []
 
 
 def suspects(chroma: Path, database: Database = DEFAULT) -> tuple[set[str], dict[str, Path]]:
